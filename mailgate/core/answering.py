@@ -1,0 +1,156 @@
+"""Answering: reply or silence, one table.
+
+A reply to a machine is a loop, and a reply to a forged sender is backscatter; a guardian who gets none calls the
+school. So each reason for silence is a sign that people's mail does not carry, and every one stands in SILENCE, first
+match wins. The body is never looked at (MR-16). `X-Auto-Response-Suppress` is no sign: it asks others not to answer
+automatically, and ordinary mail from Exchange carries it. Old carrier gateways send bounces as plain text with none
+of the usual marks, which is why many weak signs are kept: a role as sender, a From that is not the sender, a subject
+that only mail servers write. A role is read from the sender without its tag. Reply-To is never looked at. What needs
+the network (a sender domain without mail) or memory (rates, repeats) is decided elsewhere.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailgate.core.addresses import NULL_PATH, Address
+from mailgate.core.headers import Headers, author, decode_words
+from mailgate.core.inbound import Inbound
+
+MAX_HOPS = 30
+
+_ROLES = frozenset({"mailer-daemon", "postmaster", "hostmaster", "abuse", "root", "daemon", "majordomo", "listserv"})
+_MACHINE = re.compile(
+    r"bounce|(?:no|do[-_.]?not)[-_.]?reply(?![a-z])"  # bounce, bounces-7, no-reply, donotreply
+    r"|owner-|srs[01]=|srs[01][+-]|[a-z]*prvs=|btv1=="  # lists, forwarders (SRS), signed senders (BATV)
+    r"|.*-(?:request|bounces|owner)$"
+)
+_PRECEDENCE = frozenset({"bulk", "junk", "list", "auto_reply"})
+_REPORTS = frozenset(
+    {
+        "multipart/report",
+        "message/delivery-status",
+        "message/global-delivery-status",
+        "message/disposition-notification",
+        "message/feedback-report",
+    }
+)
+_AUTOREPLY = ("x-autoreply", "x-autorespond", "x-auto-reply-from", "x-mail-autoreply")
+# Whole subjects, so that a person's "Re:" or "Fwd:" of one is still a person's mail.
+_BOUNCE_SUBJECTS = frozenset(
+    {
+        "delivery failure",
+        "delivery status notification",
+        "delivery status notification (delay)",
+        "delivery status notification (failure)",
+        "failure notice",
+        "mail delivery failed",
+        "mail delivery failed: returning message to sender",
+        "mail delivery subsystem",
+        "mail system error - returned mail",
+        "message delivery failure",
+        "returned mail: see transcript for details",
+        "returned mail: user unknown",
+        "undeliverable mail",
+        "undelivered mail returned to sender",
+    }
+)
+_TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    mail: Inbound
+    headers: Headers
+    domain: str
+    sender: Address
+
+
+def silence(mail: Inbound, headers: Headers, *, domain: str) -> str | None:
+    """Why no reply may go to the sender of this mail, in one stable word; None: a reply may go."""
+    if mail.sender is NULL_PATH:
+        return "null_sender"
+    facts = _Facts(mail=mail, headers=headers, domain=domain.lower(), sender=mail.sender)
+    return next((reason for reason, holds in SILENCE if holds(facts)), None)
+
+
+def _from_us(facts: _Facts) -> bool:
+    return facts.sender.domain == facts.domain or facts.sender.domain.endswith("." + facts.domain)
+
+
+def _from_role(facts: _Facts) -> bool:
+    local = facts.sender.local.lower()
+    base = local.partition("+")[0]
+    return base in _ROLES or _MACHINE.match(local) is not None or _MACHINE.match(base) is not None
+
+
+def _is_report(facts: _Facts) -> bool:
+    types = (_TYPE.match(value) for value in facts.headers.all("content-type"))
+    return any(type_ is not None and type_[1].lower() in _REPORTS for type_ in types)
+
+
+def _names_failures(facts: _Facts) -> bool:
+    return facts.headers.first("x-failed-recipients") is not None
+
+
+def _auto_submitted(facts: _Facts) -> bool:
+    # RFC 3834 section 5: anything but "no" is automatic; a keyword we do not know is one, too.
+    return any(_keyword(value) != "no" for value in facts.headers.all("auto-submitted"))
+
+
+def _precedence(facts: _Facts) -> bool:
+    return any(_keyword(value) in _PRECEDENCE for value in facts.headers.all("precedence"))
+
+
+def _from_list(facts: _Facts) -> bool:
+    return facts.headers.has_prefix("list-")
+
+
+def _autoreply(facts: _Facts) -> bool:
+    return any(facts.headers.first(name) is not None for name in _AUTOREPLY)
+
+
+def _our_loop(facts: _Facts) -> bool:
+    return any(facts.domain in value.lower() for value in facts.headers.all("x-loop"))
+
+
+def _too_many_hops(facts: _Facts) -> bool:
+    return len(facts.headers.all("received")) > MAX_HOPS
+
+
+def _many_boxes(facts: _Facts) -> bool:
+    return len({recipient.key for recipient in facts.mail.recipients}) > 1
+
+
+def _bounce_subject(facts: _Facts) -> bool:
+    subject = facts.headers.first("subject")
+    return subject is not None and " ".join(decode_words(subject).lower().split()) in _BOUNCE_SUBJECTS
+
+
+def _differs(facts: _Facts) -> bool:
+    # MR-20: the sender answers for the mail, From is whom its reader would answer. No From at all is a phone's own.
+    from_ = author(facts.headers)
+    return from_ is not None and (not isinstance(from_, Address) or from_.key != facts.sender.key)
+
+
+def _keyword(value: str) -> str:
+    """A value without its comment and parameters."""
+    return value.partition(";")[0].partition("(")[0].strip().lower()
+
+
+SILENCE: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
+    ("own_domain", _from_us),
+    ("role_sender", _from_role),
+    ("delivery_report", _is_report),
+    ("failed_recipients", _names_failures),
+    ("auto_submitted", _auto_submitted),
+    ("precedence", _precedence),
+    ("list", _from_list),
+    ("autoreply", _autoreply),
+    ("loop", _our_loop),
+    ("hops", _too_many_hops),
+    ("bounce_subject", _bounce_subject),
+    ("differs", _differs),
+    # Last, because a staff mail may go to several audiences: this reason says that no other one holds.
+    ("recipients", _many_boxes),
+)

@@ -1,0 +1,217 @@
+"""Letters: each mail that we send, as a value.
+
+A letter is what its reader has to learn and nothing else. It is made by a journey, from facts looked up at the moment of sending; links
+come in as ready strings, because making a token needs a key. How a letter is worded is the business of its templates, how it becomes
+bytes that of `mailgate.letters`.
+
+- A letter has one reader. The envelope says who, and carries the tokens of the outbox row it is sent for, so that the same row gives the
+  same Message-ID and Date on every try.
+- What is set into a header must be harmless there: an envelope and a broadcast that are not cannot be made.
+- A mail has less than 100 kB. `fits` says so before anybody confirms a text, because on the way out it is too late to say no.
+- What a letter says is private: none of these values shows its content in a repr.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Final, TypeAlias
+
+from mailgate.core.broadcast import LANE, Kind
+from mailgate.core.delivery import Lane
+from mailgate.core.instants import Instant
+from mailgate.core.routing import BoxNames
+
+MAX_MAIL: Final = 100_000  # octets, headers and all
+
+# Base64 makes 78 octets of 57. What is left is for headers, names and links, and in a preview for the audience and what was cut.
+_MAX_TEXT: Final = 50_000
+_MAX_SUBJECT: Final = 600
+
+# What core.addresses makes of a mailbox. A header is no place for anything else: it could hold a line of its own (MR-35).
+_MAILBOX: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]++@[A-Za-z0-9.-]++")
+_WORD: Final = re.compile(r"[A-Za-z0-9._-]++")
+_FOUR_WORDS: Final = re.compile(r"[A-Za-z0-9._-]++(?:/[A-Za-z0-9._-]++){3}")
+# Three ids and our own name: that is all a Feedback-ID has room for.
+_MAX_FEEDBACK: Final = 3
+
+
+class Refusal(StrEnum):
+    """Why a staff mail became no draft."""
+
+    UNKNOWN_AUDIENCE = "unknown_audience"
+    BEYOND_SCOPE = "beyond_scope"
+    NO_TEXT = "no_text"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Who writes: what every mail may mention."""
+
+    domain: str
+    name: str  # what people see as the sender
+    board: str
+    public_url: str  # without a slash at its end
+    helpline: str  # number and hours; empty: there is none
+    timezone: str
+    boxes: BoxNames = field(default_factory=BoxNames)
+
+    def box(self, local: str, token: str = "") -> str:
+        """The address of one of our boxes, with a token where it takes one."""
+        return f"{local}+{token}@{self.domain}" if token else f"{local}@{self.domain}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Envelope:
+    """To whom, of which outbox row, and when it was first owed.
+
+    Raises:
+        ValueError: the recipient is no plain `local@domain`, or a token is empty or no word; the value is not in the text.
+    """
+
+    recipient: str
+    bounce_token: str
+    receipt_token: str
+    stop_token: str
+    message_id_token: str
+    date: Instant
+
+    def __post_init__(self) -> None:
+        if _MAILBOX.fullmatch(self.recipient) is None:
+            raise ValueError("a recipient is local@domain and nothing more")
+        tokens = f"{self.bounce_token}/{self.receipt_token}/{self.stop_token}/{self.message_id_token}"
+        if _FOUR_WORDS.fullmatch(tokens) is None:
+            raise ValueError("a token is a word of ASCII letters, digits, points, hyphens and underscores")
+
+
+def return_path(house: House, envelope: Envelope) -> str:
+    """The envelope sender: where the notices about this mail come back to."""
+    return house.box(house.boxes.bounce, envelope.bounce_token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Invitation:
+    """Answers a blank mail."""
+
+    name: ClassVar[str] = "invitation"
+    link: str
+    short_code: str  # as it is shown: `1234 5678`
+    valid_until: Instant
+    page: str  # where the short code is typed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Completion:
+    """Ends a registration, and asks for the first receipt of its address."""
+
+    name: ClassVar[str] = "completion"
+    login_id: str
+    pupil: str
+    school: str
+    class_text: str  # grade and class in words; empty: not known yet
+    label: str
+    free_mail: bool
+    receipt_link: str
+    another_link: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Preview:
+    """Shows a draft to the person who wrote it."""
+
+    name: ClassVar[str] = "preview"
+    subject: str  # without its tag
+    text: str
+    kind: Kind
+    audience: str  # in words
+    widened: bool  # a second mail added to the audience of this draft
+    recipients: int  # addresses that would be written to
+    pupils: int  # all pupils of the audience; 0: it has none
+    unregistered: int | None  # those of them whom no address stands for; None: nobody can tell
+    cut: str  # what was taken for a signature
+    warnings: tuple[str, ...]
+    link: str
+    lapses_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StaffRefused:
+    """Tells the writer of a staff mail that it became no draft."""
+
+    name: ClassVar[str] = "staff_refused"
+    reason: Refusal
+    audience: str  # as it was written
+    subject: str  # may be empty
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Stopped:
+    """Ordinary mail to this address is paused."""
+
+    name: ClassVar[str] = "stopped"
+    resume_link: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ForOperator:
+    """A mail to postmaster@ or abuse@, handed on."""
+
+    name: ClassVar[str] = "for_operator"
+    content: bytes
+
+
+Letter: TypeAlias = Invitation | Completion | Preview | StaffRefused | Stopped | ForOperator
+LETTERS: Final[tuple[type[Letter], ...]] = (Invitation, Completion, Preview, StaffRefused, Stopped, ForOperator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class BroadcastText:
+    """What all copies of a broadcast have in common.
+
+    Raises:
+        ValueError: a list key or a feedback id is no word, or there are more than three of them.
+    """
+
+    name: ClassVar[str] = "broadcast"
+    kind: Kind
+    subject: str  # without its tag
+    text: str
+    sender_name: str  # the school, or the board
+    board: str
+    list_key: str  # the school's slug, or `all`
+    feedback: tuple[str, ...]  # ids for the receivers' statistics; nothing about a person
+
+    def __post_init__(self) -> None:
+        if len(self.feedback) > _MAX_FEEDBACK or not _are_words([self.list_key, *self.feedback]):
+            raise ValueError(
+                "a list key and up to three feedback ids are words of A-Z, a-z, 0-9, points, hyphens and underscores"
+            )
+
+    @property
+    def is_alarm(self) -> bool:
+        """True if it overtakes all else, and nobody can stop it."""
+        return LANE[self.kind] is Lane.ALARM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CopyFacts:
+    """What one copy of a broadcast has for itself."""
+
+    envelope: Envelope
+    pupils: tuple[str, ...]  # for whom this address is written to; none for staff
+    link: str | None  # the page with the button; None: no receipt is asked for
+
+
+def fits(*, subject: str, text: str) -> bool:
+    """True if a broadcast of this subject and text, and its preview, stay below MAX_MAIL."""
+    # On the wire a line ends in two octets.
+    return len(_octets(text)) + text.count("\n") <= _MAX_TEXT and len(_octets(subject)) <= _MAX_SUBJECT
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _are_words(texts: Iterable[str]) -> bool:
+    return all(_WORD.fullmatch(text) for text in texts)

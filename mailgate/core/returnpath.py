@@ -1,0 +1,79 @@
+"""Return paths: the keyed tokens in the addresses and Message-IDs of our own mail.
+
+A bounce, a receipt or a stop comes back to an address that we made. Its token says which outbox row it is about and proves that we
+said so: base32(6-byte id, 10-byte tag), lower-case and without padding, 26 characters. One HMAC-SHA-512 of the id gives the tags
+of all purposes, a slice of 80 bits each, because the sender makes them for every copy; a tag of one slot therefore says nothing
+about another, and there is room for six slots.
+
+Mail servers fold the case of local parts, so case is never meaning here. A token is read only in its one canonical spelling: the two
+bits that base32 leaves over must be zero. Whatever is foreign, altered, truncated or of another purpose is None, without a reason.
+Keys are at least 32 bytes; the newest makes, each of the list opens, and the time it takes does not tell which one did.
+"""
+
+import hmac
+import re
+from base64 import b32decode
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+MIN_KEY: Final = 32
+TOKEN_LENGTH: Final = 26
+
+_ID_BYTES: Final = 6
+_TAG_BYTES: Final = 10
+# The links' key also makes other things; this prefix keeps their messages apart.
+_LABEL: Final = b"mailgate return path "
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+# The first 40 bits of the id are four pairs that all tokens of a row share; the other 8, the tag and two zero bits are nine more.
+_HEAD_SHIFTS: Final = (30, 20, 10, 0)
+_TAIL_SHIFTS: Final = (80, 70, 60, 50, 40, 30, 20, 10, 0)
+
+_SHAPE: Final = re.compile(r"[A-Za-z2-7]{26}")
+
+
+class Slot(IntEnum):
+    """What a token is good for; the number is the place of its tag in the digest and never changes."""
+
+    BOUNCE = 0
+    RECEIPT = 1
+    STOP = 2
+    MESSAGE_ID = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The tags of one outbox row; `token(slot)` spells one of them."""
+
+    id: int
+    digest: bytes = field(repr=False)
+    head: str = field(repr=False)
+
+    def token(self, slot: Slot) -> str:
+        """The token of that purpose, 26 characters of a-z and 2-7."""
+        start = slot * _TAG_BYTES
+        tag = int.from_bytes(self.digest[start : start + _TAG_BYTES], "big")
+        tail = ((self.id & 0xFF) << 80 | tag) << 2
+        return self.head + "".join([_PAIRS[tail >> shift & 1023] for shift in _TAIL_SHIFTS])
+
+
+def tags(key: bytes, id: int) -> Tags:  # noqa: A002  # the one word for it, in tables and records too
+    """All tags of the outbox row `id` (below 2**48) by one HMAC; a key under 32 bytes is a ValueError."""
+    if len(key) < MIN_KEY:
+        raise ValueError(f"a key for return paths has at least {MIN_KEY} bytes")
+    digest = hmac.digest(key, _LABEL + id.to_bytes(_ID_BYTES, "big"), "sha512")
+    upper = id >> 8
+    return Tags(id, digest, "".join([_PAIRS[upper >> shift & 1023] for shift in _HEAD_SHIFTS]))
+
+
+def open_token(keys: tuple[bytes, ...], slot: Slot, token: str) -> int | None:
+    """The outbox id of a token that one of our keys made for this purpose, else None."""
+    if _SHAPE.fullmatch(token) is None:
+        return None
+    spelt = token.lower()
+    outbox_id = int.from_bytes(b32decode(token.upper() + "======")[:_ID_BYTES], "big")
+    # No early end: which key it was, or how much of the tag was right, must not show in the time.
+    matches = [hmac.compare_digest(tags(key, outbox_id).token(slot), spelt) for key in keys]
+    return outbox_id if any(matches) else None

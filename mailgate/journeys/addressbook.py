@@ -1,0 +1,39 @@
+"""The address book: the one place where an address becomes a row. The mail side's and the commands' alone."""
+
+from mailgate.core.addresses import Address
+from mailgate.core.instants import Instant
+from mailgate.core.providers import provider_of, site_of
+from mailgate.runtime import Dice
+from mailgate.store import people
+from mailgate.store.db import Tx
+from mailgate.vault import AddressVault
+
+
+class AddressBook:
+    """Finds an address's row by its keyed digest, or makes it, sealed."""
+
+    def __init__(self, vault: AddressVault, dice: Dice) -> None:
+        self._vault = vault
+        self._dice = dice
+
+    async def find(self, tx: Tx, address: Address) -> int | None:
+        """The id of a known address."""
+        return await people.address_by_lookup(tx, self._vault.lookup(address))
+
+    async def enter(self, tx: Tx, address: Address, *, now: Instant) -> int:
+        """The id of an address, known or new."""
+        lookup = self._vault.lookup(address)
+        known = await people.address_by_lookup(tx, lookup)
+        if known is not None:
+            return known
+        address_id = self._dice.row_id()
+        await people.add_address(
+            tx,
+            address_id=address_id,
+            sealed=self._vault.seal_address(address, address_id),
+            lookup=lookup,
+            provider=provider_of(address.domain),
+            site=site_of(address.domain),
+            now=now,
+        )
+        return address_id

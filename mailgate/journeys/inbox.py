@@ -1,0 +1,313 @@
+"""The inbox: what comes in by mail, taken in one transaction each.
+
+The listener says 250 when `receive` has returned, and by then everything the mail causes is committed: the row that answers it, the
+draft it became, the state it changed. Parsing happens before the transaction. A mail that makes the parsing stumble is kept sealed and
+taken all the same: the next one must be served, and somebody can look at it later.
+
+The same mail again (a peer that did not hear our 250) is known by its digest and changes nothing.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from mailgate.core import answering, headers, inbound, limits, reports, routing, text
+from mailgate.core.addresses import NULL_PATH, Address, NullPath
+from mailgate.core.admission import Admission
+from mailgate.core.delivery import Event, LIFETIME, Lane
+from mailgate.core.headers import Headers
+from mailgate.core.inbound import Inbound
+from mailgate.core.instants import HOUR, MINUTE, Instant, later
+from mailgate.core.limits import Bucket
+from mailgate.core.providers import is_carrier
+from mailgate.core.returnpath import Slot
+from mailgate.core.routing import Box, BoxNames, Join, Operator, Replies, ToBounce, ToBroadcast, ToReceipt, ToStop
+from mailgate.journeys.addressbook import AddressBook
+from mailgate.journeys.join import Inviter
+from mailgate.journeys.links import Links
+from mailgate.journeys.reach import record_receipt
+from mailgate.journeys.send import Drafter, StaffMail
+from mailgate.journeys.stop import pause
+from mailgate.logs import fault_of
+from mailgate.runtime import Clock, Dice
+from mailgate.store import invitations, kept, outbox, staff
+from mailgate.store.db import Db, Row, Tx
+from mailgate.vault import AddressVault
+
+log = structlog.get_logger()
+
+ORDINARY_SIZE: Final = 2**20
+STAFF_SIZE: Final = 15 * 2**20
+_SEEN_FOR: Final = 10 * MINUTE
+# A reply that is automatic is no receipt; everything else that would silence an answer says nothing against one.
+_AUTOMATIC: Final = frozenset(
+    {"null_sender", "role_sender", "delivery_report", "failed_recipients", "auto_submitted", "precedence", "autoreply"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parsed:
+    """A mail and all that was read of it before the transaction."""
+
+    mail: Inbound
+    headers: Headers
+    boxes: tuple[Box, ...]
+    silence: str | None
+    report: reports.Report | None
+    text: text.MailText | None
+    digest: bytes
+
+
+class Inbox:
+    """Takes mail; the Door that the listener asks."""
+
+    def __init__(
+        self,
+        *,
+        db: Db,
+        vault: AddressVault,
+        book: AddressBook,
+        links: Links,
+        inviter: Inviter,
+        drafter: Drafter,
+        domain: str,
+        names: BoxNames,
+        operator: Address,
+        is_exempt: Callable[[str], bool],
+        clock: Clock,
+        dice: Dice,
+        wake: Callable[[], None],
+    ) -> None:
+        self._db = db
+        self._vault = vault
+        self._book = book
+        self._links = links
+        self._inviter = inviter
+        self._drafter = drafter
+        self._domain = domain
+        self._names = names
+        self._operator = operator
+        self._is_exempt = is_exempt
+        self._clock = clock
+        self._dice = dice
+        self._wake = wake
+        self._buckets: dict[tuple[Bucket, str], Instant] = {}
+
+    def admits(self, recipient: Address) -> Admission:
+        """Whether a recipient is one of our boxes."""
+        if not routing.is_ours(recipient, self._domain):
+            return Admission.FOREIGN
+        known = routing.route(recipient, domain=self._domain, names=self._names) is not None
+        return Admission.OURS if known else Admission.UNKNOWN
+
+    async def size_limit(self, sender: Address | NullPath, recipients: Sequence[Address]) -> int:
+        """1 MiB; 15 MiB for staff who write to an audience."""
+        if sender is NULL_PATH:
+            return ORDINARY_SIZE
+        boxes = (routing.route(recipient, domain=self._domain, names=self._names) for recipient in recipients)
+        if not any(isinstance(box, ToBroadcast) for box in boxes):
+            return ORDINARY_SIZE
+        async with self._db.read() as tx:
+            member = await staff.staff_by_address(tx, self._vault.lookup(sender))
+        return ORDINARY_SIZE if member is None else STAFF_SIZE
+
+    async def receive(self, mail: Inbound) -> None:
+        """Take a mail: returns when all it causes is durable.
+
+        Raises:
+            StoreFull: no room; nothing was taken.
+        """
+        try:
+            parsed = await self._parse(mail)
+        except Exception as error:  # noqa: BLE001  # whatever a mail does to us, it must not stop the next one
+            await self._quarantine(mail, error)
+            return
+        async with self._db.write() as tx:
+            outcomes = await self._take(tx, parsed)
+        for outcome in outcomes:
+            log.info("mail.accepted", outcome=outcome)
+        self._wake()
+
+    async def _parse(self, mail: Inbound) -> _Parsed:
+        found = headers.scan(mail.content)
+        routed = (routing.route(recipient, domain=self._domain, names=self._names) for recipient in mail.recipients)
+        boxes = tuple(box for box in routed if box is not None)
+        is_bounce = any(isinstance(box, ToBounce) for box in boxes)
+        is_broadcast = any(isinstance(box, ToBroadcast) for box in boxes)
+        return _Parsed(
+            mail=mail,
+            headers=found,
+            boxes=boxes,
+            silence=answering.silence(mail, found, domain=self._domain),
+            report=await asyncio.to_thread(reports.read_report, mail.content) if is_bounce else None,
+            text=await asyncio.to_thread(text.read_text, mail.content) if is_broadcast else None,
+            digest=self._vault.digest(inbound.digest_material(mail, found)),
+        )
+
+    async def _quarantine(self, mail: Inbound, error: Exception) -> None:
+        """Keep a mail that made us stumble."""
+        mail_id = self._dice.row_id()
+        async with self._db.write() as tx:
+            await self._keep(tx, mail, mail_id, reason=type(error).__name__)
+        log.error("mail.quarantined", mail=mail_id, fault=fault_of(error))
+
+    async def _keep(self, tx: Tx, mail: Inbound, mail_id: int, *, reason: str) -> None:
+        await kept.keep_mail(
+            tx,
+            mail_id=mail_id,
+            reason=reason,
+            sealed=self._vault.seal_mail(envelope_lines(mail) + mail.content, mail_id),
+            octets=len(mail.content),
+            now=self._clock.now(),
+        )
+
+    async def _take(self, tx: Tx, parsed: _Parsed) -> list[str]:
+        """All that a mail causes, in the open transaction; a word for each box."""
+        now = self._clock.now()
+        if not await invitations.see_mail(tx, digest=parsed.digest, now=now, since=later(now, -_SEEN_FOR)):
+            log.info("mail.repeated")
+            return []
+        outcomes: list[str] = []
+        audiences: list[str] = []
+        for box in parsed.boxes:
+            match box:
+                case ToBroadcast(audience):
+                    audiences.append(audience)
+                case Join():
+                    outcomes.append(await self._join(tx, parsed, now))
+                case ToBounce(token):
+                    outcomes.append(await self._bounce(tx, parsed, token, now))
+                case ToReceipt(token):
+                    outcomes.append(await self._receipt(tx, parsed, token, now))
+                case ToStop(token):
+                    outcomes.append(await self._stop(tx, parsed, token, now))
+                case Operator():
+                    outcomes.append(await self._to_operator(tx, parsed, now))
+                case Replies():
+                    outcomes.append("reply_unread")
+        if audiences:
+            outcomes.append(await self._draft(tx, parsed, audiences, now))
+        return outcomes
+
+    async def _join(self, tx: Tx, parsed: _Parsed, now: Instant) -> str:
+        sender = parsed.mail.sender
+        if parsed.silence is not None or sender is NULL_PATH:
+            log.info("mail.silenced", reason=parsed.silence)
+            return "silenced"
+        if not self._has_room(sender, parsed.mail.peer, now):
+            return "limited"
+        return await self._inviter.invite(tx, sender, now=now)
+
+    def _has_room(self, sender: Address, peer: str, now: Instant) -> bool:
+        """MR-22: limits by domain (carriers go free), by network (loopback and trusted relays go free), and over all."""
+        wanted = [(limits.GLOBAL_BUCKET, "all")]
+        if not is_carrier(sender.domain):
+            wanted.append((limits.DOMAIN_BUCKET, sender.domain))
+        if not self._is_exempt(peer):
+            wanted.append((limits.NETWORK_BUCKET, limits.network_of(peer)))
+        taken = {key: key[0].take(self._buckets.get(key), now=now) for key in wanted}
+        granted = {key: tat for key, tat in taken.items() if tat is not None}
+        if len(granted) < len(taken):
+            return False
+        if len(self._buckets) > _MANY_BUCKETS:
+            self._buckets = {key: tat for key, tat in self._buckets.items() if tat > now}
+        self._buckets.update(granted)
+        return True
+
+    async def _bounce(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
+        """A report finds its delivery by the keyed token alone; a forged one changes nothing (MR-64)."""
+        outbox_id = self._links.outbox_id(Slot.BOUNCE, token)
+        if outbox_id is None or parsed.report is None:
+            return "bounce_unknown"
+        event = _REPORTED.get(parsed.report.action)
+        if event is None:
+            return "bounce_delayed"
+        moved = await outbox.notice(
+            tx,
+            outbox_id=outbox_id,
+            event=event,
+            reply_code=parsed.report.reply_code,
+            enhanced=parsed.report.status,
+            text=parsed.report.diagnostic,
+            now=now,
+        )
+        if moved is not None:
+            log.info("delivery.noticed", delivery=outbox_id, state=moved)
+        return "bounce_applied" if moved is not None else "bounce_known"
+
+    async def _receipt(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
+        outbox_id = self._links.outbox_id(Slot.RECEIPT, token)
+        if outbox_id is None or parsed.silence in _AUTOMATIC:
+            return "receipt_refused"
+        return "receipt" if await record_receipt(tx, outbox_id, way="reply", now=now) else "receipt_known"
+
+    async def _stop(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
+        outbox_id = self._links.outbox_id(Slot.STOP, token)
+        if outbox_id is None or parsed.silence in _AUTOMATIC:
+            return "stop_refused"
+        return "stopped" if await pause(tx, outbox_id, now=now) else "stop_known"
+
+    async def _to_operator(self, tx: Tx, parsed: _Parsed, now: Instant) -> str:
+        """Pass a mail on, wrapped; what comes from us, or has come a long way, would go round in circles."""
+        if parsed.silence in _CIRCLING:
+            return "operator_loop"
+        mail_id = self._dice.row_id()
+        await self._keep(tx, parsed.mail, mail_id, reason="operator")
+        await outbox.enqueue_letter(
+            tx,
+            letter="for_operator",
+            params=json.dumps({"kept_mail": mail_id}),
+            address_id=await self._book.enter(tx, self._operator, now=now),
+            lane=Lane.ORDINARY,
+            now=now,
+            due_at=now,
+            expires_at=later(now, LIFETIME[Lane.ORDINARY]),
+        )
+        return "for_operator"
+
+    async def _draft(self, tx: Tx, parsed: _Parsed, audiences: list[str], now: Instant) -> str:
+        """A staff mail: envelope and From are one enrolled address, nothing is automatic; else silence."""
+        member = await self._member(tx, parsed)
+        if member is None or parsed.text is None:
+            log.info("mail.silenced", reason=parsed.silence or "not_enrolled")
+            return "silenced"
+        # The other transactions of a mail that a relay split differ in their recipients only.
+        alone = inbound.digest_material(_without_recipients(parsed.mail), parsed.headers)
+        mail = StaffMail(subject=parsed.text.subject, text=parsed.text.text, source=self._vault.digest(alone))
+        return await self._drafter.draft(tx, member, audiences=audiences, mail=mail, now=now)
+
+    async def _member(self, tx: Tx, parsed: _Parsed) -> Row | None:
+        sender = parsed.mail.sender
+        if sender is NULL_PATH or parsed.silence not in (None, "recipients"):
+            return None
+        if not isinstance(headers.author(parsed.headers), Address):
+            return None
+        return await staff.staff_by_address(tx, self._vault.lookup(sender))
+
+    async def forget(self) -> None:
+        """Drop what the limits no longer look at."""
+        now = self._clock.now()
+        async with self._db.write() as tx:
+            await invitations.forget_before(tx, seen=later(now, -_SEEN_FOR), answered=later(now, -25 * HOUR))
+
+
+_MANY_BUCKETS: Final = 10_000
+_CIRCLING: Final = frozenset({"own_domain", "loop", "hops"})
+_REPORTED: Final = {"failed": Event.NOTICE_BOUNCED, "delivered": Event.NOTICE_DELIVERED}
+
+
+def _without_recipients(mail: Inbound) -> Inbound:
+    return Inbound(
+        sender=mail.sender, recipients=(), peer=mail.peer, received_at=mail.received_at, content=mail.content
+    )
+
+
+def envelope_lines(mail: Inbound) -> bytes:
+    """The envelope of a kept mail, as lines before its own headers, so that it can be played again."""
+    sender = "<>" if mail.sender is NULL_PATH else f"<{mail.sender.spec}>"
+    lines = [f"X-Envelope-From: {sender}", *(f"X-Envelope-To: <{to.spec}>" for to in mail.recipients)]
+    return "".join(line + "\r\n" for line in lines).encode()

@@ -1,0 +1,348 @@
+"""Join (J1): a blank mail, an invitation, a form, a registration.
+
+The mail side invites: it alone may make an address's row. The web side registers: it knows the address by the invitation's row and
+never reads it. Each step and the mail that it causes are one transaction.
+
+- An address that asks again gets the same link while it has an hour of life left, within the limits of MR-22.
+- The link may register several children (a sibling is a new ID); the same form sent twice finds what it made the first time.
+- Five wrong registration codes burn the link (MR-32). Codes are compared in constant time.
+- At most three addresses for a pupil, whichever ID they came by, counted inside the write transaction: there is one writer.
+"""
+
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from mailgate.core import limits, registration
+from mailgate.core.addresses import Address
+from mailgate.core.delivery import LIFETIME, Lane
+from mailgate.core.instants import DAY, HOUR, Instant, later
+from mailgate.core.providers import is_free_provider
+from mailgate.core.audience import SchoolKind
+from mailgate.core.registration import Fault, Form, Registration, SchoolFacts
+from mailgate.core.tokens import ID_BYTES, Purpose
+from mailgate.journeys.addressbook import AddressBook
+from mailgate.journeys.links import BURNT_LINK, INVALID_LINK, INVITATION_LIFETIME, LinkDead, Links
+from mailgate.journeys.passwords import Passwords
+from mailgate.journeys.words import class_words, local_date
+from mailgate.runtime import Clock, Dice
+from mailgate.store import audit, invitations, outbox, people, schools
+from mailgate.store.db import Db, Row, Tx
+
+log = structlog.get_logger()
+
+WRONG_CODES: Final = 5
+# Less than this is not worth sending again: the guardian may come home before he presses.
+_WORTH_RESENDING: Final = HOUR
+_SUGGESTIONS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A registration as its owner sees it."""
+
+    login_id: str
+    pupil_name: str
+    school_name: str
+    class_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRegistered:
+    """What stands in the way, by field; when the ID is taken, free ones to choose from."""
+
+    faults: Mapping[str, Fault]
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """What a good link shows."""
+
+    valid_until: Instant
+    provider: str
+    free_mail: bool
+    registered: tuple[Registered, ...]
+
+
+class Inviter:
+    """The mail side of joining."""
+
+    def __init__(self, *, book: AddressBook, links: Links, dice: Dice) -> None:
+        self._book = book
+        self._links = links
+        self._dice = dice
+
+    async def invite(self, tx: Tx, sender: Address, *, now: Instant) -> str:
+        """Owe the sender an invitation, unless a limit says to be silent; one word for the log."""
+        address_id = await self._book.enter(tx, sender, now=now)
+        previous = await invitations.answers_since(tx, address_id=address_id, since=later(now, -DAY))
+        if not limits.may_answer(previous, now=now):
+            return "limited"
+        await invitations.add_answer(tx, address_id=address_id, now=now)
+        invitation_id = await self._live_or_new(tx, address_id, now)
+        await outbox.enqueue_letter(
+            tx,
+            letter="invitation",
+            params=json.dumps({"invitation": invitation_id}),
+            address_id=address_id,
+            lane=Lane.SINGLE,
+            now=now,
+            due_at=now,
+            expires_at=later(now, LIFETIME[Lane.SINGLE]),
+        )
+        return "invited"
+
+    async def _live_or_new(self, tx: Tx, address_id: int, now: Instant) -> int:
+        live = await invitations.live_invitation(
+            tx, address_id=address_id, expires_after=later(now, _WORTH_RESENDING)
+        )
+        # After a rotation of keys its short code would read otherwise: then it is no longer worth sending.
+        if live is not None:
+            code_index = self._links.code_index(self._links.short_code(live["link_id"]))
+            found = await invitations.invitation_by_code(tx, code_index)
+            if found is not None and found["id"] == live["id"]:
+                return int(live["id"])
+        while True:
+            link_id = self._dice.octets(ID_BYTES)
+            made = await invitations.add_invitation(
+                tx,
+                link_id=link_id,
+                code_index=self._links.code_index(self._links.short_code(link_id)),
+                address_id=address_id,
+                now=now,
+                expires_at=later(now, INVITATION_LIFETIME),
+            )
+            if made is not None:
+                return made
+
+
+class Join:
+    """The web side of joining."""
+
+    def __init__(
+        self, *, db: Db, links: Links, passwords: Passwords, clock: Clock, timezone: str, wake: Callable[[], None]
+    ) -> None:
+        self._db = db
+        self._links = links
+        self._passwords = passwords
+        self._clock = clock
+        self._timezone = timezone
+        self._wake = wake
+
+    async def landing(self, token: str) -> Landing | LinkDead:
+        """What the link of an invitation shows."""
+        now = self._clock.now()
+        async with self._db.read() as tx:
+            invitation = await self._invitation(tx, token, now)
+            if isinstance(invitation, LinkDead):
+                return invitation
+            address = await people.address_by_id(tx, invitation["address_id"])
+            assert address is not None
+            came = await people.registrations_of_invitation(tx, invitation["id"])
+        return Landing(
+            valid_until=Instant(invitation["expires_at"]),
+            provider=address["provider"],
+            free_mail=is_free_provider(address["provider"]),
+            registered=tuple(_registered(row) for row in came),
+        )
+
+    async def redeem(self, short_code: str) -> str | None:
+        """The token of the invitation with this short code."""
+        now = self._clock.now()
+        async with self._db.read() as tx:
+            for index in self._links.code_indexes(short_code):
+                row = await invitations.invitation_by_code(tx, index)
+                if row is not None and row["expires_at"] > now and row["burnt_at"] is None:
+                    return self._links.invitation_token(row["link_id"], Instant(row["expires_at"]))
+        return None
+
+    async def register(self, token: str, form: Form) -> Registered | NotRegistered | LinkDead:
+        """Register a pupil by the form; the same form again finds what it made."""
+        now = self._clock.now()
+        async with self._db.read() as tx:
+            invitation = await self._invitation(tx, token, now)
+            if isinstance(invitation, LinkDead):
+                return invitation
+            school = await _school_of_code(tx, form.code, now)
+            facts = None if school is None else await _facts_of(tx, school)
+        checked = registration.check(form, school=facts)
+        if isinstance(checked, dict):
+            return await self._refuse(invitation, checked, now)
+        password_hash = await self._passwords.hash(checked.password)
+        assert school is not None
+        async with self._db.write() as tx:
+            done = await self._write(tx, invitation["id"], school["id"], checked, password_hash, now)
+        if isinstance(done, Registered):
+            self._wake()
+        return done
+
+    async def _invitation(self, tx: Tx, token: str, now: Instant) -> Row | LinkDead:
+        link_id = self._links.open(Purpose.INVITATION, token, now=now)
+        if isinstance(link_id, LinkDead):
+            return link_id
+        row = await invitations.invitation_by_link(tx, link_id)
+        if row is None:
+            return INVALID_LINK
+        return row if row["burnt_at"] is None else BURNT_LINK
+
+    async def _refuse(self, invitation: Row, faults: dict[str, Fault], now: Instant) -> NotRegistered | LinkDead:
+        log.info("registration.refused", invitation=invitation["id"], faults=sorted(faults))
+        if faults.get("code") is not Fault.UNKNOWN_CODE:
+            return NotRegistered(faults=faults)
+        async with self._db.write() as tx:
+            burnt = await invitations.count_wrong_code(tx, invitation_id=invitation["id"], limit=WRONG_CODES, now=now)
+        if not burnt:
+            return NotRegistered(faults=faults)
+        log.info("invitation.burnt", invitation=invitation["id"])
+        return BURNT_LINK
+
+    async def _write(
+        self, tx: Tx, invitation_id: int, school_id: int, wanted: Registration, password_hash: str, now: Instant
+    ) -> Registered | NotRegistered | LinkDead:
+        invitation = await invitations.invitation_by_id(tx, invitation_id)
+        if invitation is None or invitation["burnt_at"] is not None:
+            return BURNT_LINK
+        if await people.is_login_taken(tx, wanted.login_key):
+            for row in await people.registrations_of_invitation(tx, invitation_id):
+                if row["login_key"] == wanted.login_key and row["pupil_name"] == wanted.name:
+                    return _registered(row)  # the same form again
+            return NotRegistered(faults={"login_id": Fault.TAKEN}, suggestions=await self._free_ids(tx, wanted, now))
+        class_id = await _class_id(tx, school_id, wanted)
+        pupil_id = await _known_pupil(tx, school_id, class_id, wanted)
+        fault = await _contact_fault(tx, pupil_id, invitation["address_id"], wanted)
+        if fault is not None:
+            field, reason = fault
+            return NotRegistered(faults={field: reason})
+        if pupil_id is None:
+            pupil_id = await _new_pupil(tx, school_id, class_id, wanted)
+        return await self._insert(tx, invitation, pupil_id, wanted, password_hash, now)
+
+    async def _insert(
+        self, tx: Tx, invitation: Row, pupil_id: int, wanted: Registration, password_hash: str, now: Instant
+    ) -> Registered:
+        registration_id = await people.add_registration(
+            tx,
+            login_id=wanted.login_id,
+            login_key=wanted.login_key,
+            password_hash=password_hash,
+            pupil_id=pupil_id,
+            now=now,
+        )
+        assert registration_id is not None  # looked at in this transaction
+        await people.add_contact(
+            tx,
+            registration_id=registration_id,
+            address_id=invitation["address_id"],
+            kind=wanted.kind,
+            label=wanted.label,
+            now=now,
+        )
+        await invitations.add_use(tx, invitation_id=invitation["id"], registration_id=registration_id, now=now)
+        await outbox.enqueue_letter(
+            tx,
+            letter="completion",
+            params=json.dumps({"registration": registration_id, "invitation": invitation["id"]}),
+            address_id=invitation["address_id"],
+            lane=Lane.SINGLE,
+            now=now,
+            due_at=now,
+            expires_at=later(now, LIFETIME[Lane.SINGLE]),
+        )
+        subject = f"registration:{registration_id}"
+        await audit.record(tx, at=now, actor="guardian", event="registration.completed", subject=subject)
+        log.info("registration.completed", registration=registration_id)
+        row = await people.registration_by_id(tx, registration_id)
+        assert row is not None
+        return _registered(row)
+
+    async def _free_ids(self, tx: Tx, wanted: Registration, now: Instant) -> tuple[str, ...]:
+        school_year = registration.school_year(local_date(now, self._timezone))
+        entry = registration.entry_year(wanted.grade, school_year=school_year) if wanted.grade else school_year
+        free: list[str] = []
+        for candidate in registration.suggest_ids(wanted.login_id, entry_year=entry, class_slug=wanted.class_slug):
+            if not await people.is_login_taken(tx, registration.normal_login_id(candidate)):
+                free.append(candidate)
+            if len(free) == _SUGGESTIONS:
+                break
+        return tuple(free)
+
+
+async def _school_of_code(tx: Tx, typed: str, now: Instant) -> Row | None:
+    """The school whose registration code was typed. Every code is compared, each in constant time."""
+    code = registration.normal_code(typed).encode()
+    found = [
+        row["school_id"]
+        for row in await schools.valid_codes(tx, now=now)
+        if hmac.compare_digest(registration.normal_code(row["code"]).encode(), code)
+    ]
+    return await schools.school_by_id(tx, found[0]) if found else None
+
+
+async def _facts_of(tx: Tx, school: Row) -> SchoolFacts:
+    classes: dict[int, list[str]] = {}
+    names: dict[tuple[int, str], str] = {}
+    for row in await schools.classes_of(tx, school["id"]):
+        classes.setdefault(row["grade"], []).append(row["slug"])
+        names[row["grade"], row["name"]] = row["slug"]
+        names[row["grade"], row["name"] + "組"] = row["slug"]
+    return SchoolFacts(
+        kind=SchoolKind(school["kind"]),
+        classes={grade: tuple(slugs) for grade, slugs in classes.items()},
+        class_names=names,
+    )
+
+
+async def _class_id(tx: Tx, school_id: int, wanted: Registration) -> int | None:
+    for row in await schools.classes_of(tx, school_id):
+        if (row["grade"], row["slug"]) == (wanted.grade, wanted.class_slug):
+            return int(row["id"])
+    return None
+
+
+async def _known_pupil(tx: Tx, school_id: int, class_id: int | None, wanted: Registration) -> int | None:
+    """The pupil of same school, grade, class and kana."""
+    for row in await people.pupils_by_kana(tx, school_id=school_id, kana_key=wanted.kana_key):
+        if (row["grade"], row["class_id"]) == (wanted.grade, class_id):
+            return int(row["id"])
+    return None
+
+
+async def _new_pupil(tx: Tx, school_id: int, class_id: int | None, wanted: Registration) -> int:
+    """A pupil who is on no roster."""
+    return await people.add_pupil(
+        tx,
+        school_id=school_id,
+        grade=wanted.grade,
+        class_id=class_id,
+        name=wanted.name,
+        kana=wanted.kana,
+        kana_key=wanted.kana_key,
+        on_roster=False,
+    )
+
+
+async def _contact_fault(
+    tx: Tx, pupil_id: int | None, address_id: int, wanted: Registration
+) -> tuple[str, Fault] | None:
+    """Why this address cannot be one more of the pupil's: the field to say it at, and the fault."""
+    contacts = [] if pupil_id is None else await people.addresses_of_pupil(tx, pupil_id)
+    if wanted.kind is registration.ContactKind.PUPIL and not any(row["kind"] == "guardian" for row in contacts):
+        return "kind", Fault.GUARDIAN_FIRST
+    known = {row["address_id"] for row in contacts}
+    if address_id not in known and len(known) >= registration.MAX_ADDRESSES:
+        return "name", Fault.ADDRESSES_FULL
+    return None
+
+
+def _registered(row: Row) -> Registered:
+    return Registered(
+        login_id=row["login_id"],
+        pupil_name=row["pupil_name"],
+        school_name=row["school_name"],
+        class_text=class_words(row["grade"], row["class_name"]),
+    )

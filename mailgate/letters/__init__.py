@@ -1,0 +1,1 @@
+"""Write: the bytes of each mail that we send."""

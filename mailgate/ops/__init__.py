@@ -1,0 +1,1 @@
+"""Run: what the operating system is asked for."""

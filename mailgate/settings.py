@@ -1,0 +1,268 @@
+"""The configuration: read once, checked whole, passed in parts.
+
+A file that is wrong in five places says so five times, each with the key's name and what it should be. Relative paths are relative to
+the file's folder. Every key has its default here, a line in data/mailgate.sample.toml and a row in docs/operations.md.
+"""
+
+import dataclasses
+import ipaddress
+import os
+import re
+import tomllib
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_type_hints  # Any: what TOML holds before it is checked
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mailgate.core.addresses import BadPath, parse_spec
+from mailgate.core.routing import BoxNames
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """Who we are."""
+
+    domain: str = "gate.example.jp"
+    public_url: str = "http://127.0.0.1:8080"
+    name: str = "学校メール"
+    board: str = "市教育委員会"
+    timezone: str = "Asia/Tokyo"
+    operator: str = "root@localhost"
+    helpline: str = ""
+
+
+class Smtp(msgspec.Struct, frozen=True, kw_only=True):
+    """Mail's way in."""
+
+    listen: list[str] = ["127.0.0.1:8025"]
+    trusted_relays: list[str] = []
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """Where staff hand in mail with a password."""
+
+    listen: list[str] = []
+    listen_tls: list[str] = []
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """Certificate and key for STARTTLS; both empty: not offered."""
+
+    cert: str = ""
+    key: str = ""
+
+
+class Web(msgspec.Struct, frozen=True, kw_only=True):
+    """The pages."""
+
+    listen: str = "127.0.0.1:8080"
+    trusted_proxies: list[str] = []
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures for Prometheus; empty: none."""
+
+    listen: str = ""
+
+
+class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The next server, which takes all our mail."""
+
+    host: str = "127.0.0.1"
+    port: Port = 25
+    connections: Positive = 16
+    window: Positive = 64
+    tls: Literal["none", "offered", "required"] = "offered"
+    verify: bool = False
+    username: str = ""
+    password_file: str = ""
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """The database."""
+
+    url: str = "sqlite:///mailgate.db"
+
+
+class KeyFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the keys are, unless systemd hands them over."""
+
+    dir: str = "keys"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Where locks and sockets live."""
+
+    dir: str = "."
+
+
+class Dns(msgspec.Struct, frozen=True, kw_only=True):
+    """Which name servers are asked; "none": nobody, and nothing is refused for want of an answer."""
+
+    servers: list[str] | Literal["system", "none"] = "system"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    gate: Gate = Gate()
+    boxes: BoxNames = BoxNames()
+    smtp: Smtp = Smtp()
+    submission: Submission = Submission()
+    tls: Tls = Tls()
+    web: Web = Web()
+    metrics: Metrics = Metrics()
+    relay: RelaySettings = RelaySettings()
+    store: Store = Store()
+    keys: KeyFolder = KeyFolder()
+    state: State = State()
+    dns: Dns = Dns()
+    folder: Path = Path(".")  # where the file is; not a key of it
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.folder / self.store.url.removeprefix("sqlite:///")
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of locks and sockets."""
+        return self.folder / self.state.dir
+
+    @property
+    def keys_dir(self) -> Path:
+        """The folder of keys: systemd's credentials when it gives some."""
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        return Path(credentials) if credentials else self.folder / self.keys.dir
+
+
+class SettingsUnfit(Exception):
+    """The configuration is wrong; `faults` holds one line each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+_SECTIONS: Final = {f.name: f.type for f in msgspec.structs.fields(Settings) if f.name != "folder"}
+_LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_DOMAIN: Final = re.compile(r"(?=.{1,200}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
+
+def load(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Raises:
+        SettingsUnfit: with all faults at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsUnfit([f"{path}: cannot be read ({error.strerror}); give it with -c FILE or MAILGATE_CONFIG"]) from None
+    except UnicodeDecodeError:
+        raise SettingsUnfit([f"{path}: is not UTF-8 text"]) from None
+    return parse(text, folder=path.resolve().parent)
+
+
+def parse(text: str, *, folder: Path) -> Settings:
+    """Check the text of a configuration file that stands in `folder`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsUnfit([f"not valid TOML: {error}"]) from None
+    faults: list[str] = []
+    sections = {name: _section(name, raw.get(name, {}), faults) for name in _SECTIONS}
+    faults += [f"{name}: there is no such section" for name in raw if name not in _SECTIONS]
+    if faults:
+        raise SettingsUnfit(faults)
+    settings = Settings(**sections, folder=folder)
+    faults = list(_faults_between(settings))
+    if faults:
+        raise SettingsUnfit(faults)
+    return settings
+
+
+def _section(name: str, raw: object, faults: list[str]) -> Any:
+    """One section, key by key, so that a fault in one key does not hide the next."""
+    struct = _SECTIONS[name]
+    if not isinstance(raw, Mapping):
+        faults.append(f"{name}: must be a table of keys")
+        return struct()
+    types = _key_types(struct)
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in types:
+            faults.append(f"{name}.{key}: there is no such key; known are {', '.join(types)}")
+            continue
+        try:
+            values[key] = msgspec.convert(value, types[key])
+        except msgspec.ValidationError as error:
+            faults.append(f"{name}.{key}: {str(error).split(' - at ')[0]}")
+    return struct(**values)
+
+
+def _key_types(struct: Any) -> dict[str, Any]:
+    return get_type_hints(struct, include_extras=True)
+
+
+def _faults_between(settings: Settings) -> Iterator[str]:
+    """What only shows when the keys are looked at for what they mean."""
+    gate = settings.gate
+    if not _DOMAIN.fullmatch(gate.domain):
+        yield f'gate.domain: "{gate.domain}" is not a lower-case ASCII domain name such as gate.example.jp'
+    yield from _url_faults(gate.public_url)
+    try:
+        zoneinfo.ZoneInfo(gate.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        yield f'gate.timezone: "{gate.timezone}" is not a time zone such as Asia/Tokyo'
+    try:
+        parse_spec(gate.operator)
+    except BadPath:
+        yield "gate.operator: is not a mail address such as root@localhost"
+    for key, listens in _listens(settings):
+        for listen in listens:
+            if split_hostport(listen) is None:
+                yield f'{key}: "{listen}" is not HOST:PORT such as 127.0.0.1:8025'
+    for key, networks in (("smtp.trusted_relays", settings.smtp.trusted_relays), ("web.trusted_proxies", settings.web.trusted_proxies)):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                yield f'{key}: "{network}" is not a network such as 192.0.2.0/24'
+    names = [value.casefold() for value in dataclasses.asdict(settings.boxes).values()]
+    if len(set(names)) < len(names):
+        yield "boxes: two boxes have the same local part"
+    if bool(settings.tls.cert) != bool(settings.tls.key):
+        yield "tls.cert and tls.key: give both or none"
+    if not settings.store.url.startswith("sqlite:///"):
+        yield "store.url: only sqlite:///FILE works in this version"
+
+
+def _listens(settings: Settings) -> Iterator[tuple[str, list[str]]]:
+    yield "smtp.listen", settings.smtp.listen
+    yield "submission.listen", settings.submission.listen
+    yield "submission.listen_tls", settings.submission.listen_tls
+    yield "web.listen", [settings.web.listen]
+    yield "metrics.listen", [settings.metrics.listen] if settings.metrics.listen else []
+
+
+def _url_faults(url: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+        yield f'gate.public_url: "{url}" is not a web address without path such as https://touroku.example.jp'
+    elif parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
+        yield "gate.public_url: must be https (plain http is for a loopback address only)"
+
+
+def split_hostport(text: str) -> tuple[str, int] | None:
+    """Host and port of `HOST:PORT` or `[V6]:PORT`; port 0 is any free one."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        return None
+    return host, int(port)

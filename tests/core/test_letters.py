@@ -1,0 +1,157 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailgate.core.broadcast import Kind
+from mailgate.core.letters import LETTERS, BroadcastText, CopyFacts, Envelope, fits, return_path
+from mailgate.core.routing import BoxNames
+from tests.letters.builders import BROADCAST, ENVELOPE, FACTS, HOUSE, SINGLE
+
+
+def test_a_box_of_the_house_takes_a_token_or_none() -> None:
+    assert HOUSE.box("renraku") == "renraku@gate.example.jp"
+    assert HOUSE.box("k", "abc") == "k+abc@gate.example.jp"
+
+
+def test_notices_come_back_to_the_bounce_box_with_the_token_of_the_row() -> None:
+    assert return_path(HOUSE, ENVELOPE) == "b+bbbbbbbbbbbbbbbbbbbbbbbbbb@gate.example.jp"
+    renamed = replace(HOUSE, boxes=BoxNames(bounce="zurueck"))
+    assert return_path(renamed, ENVELOPE) == "zurueck+bbbbbbbbbbbbbbbbbbbbbbbbbb@gate.example.jp"
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "a..b@docomo.ne.jp",
+        ".a.@ezweb.ne.jp",
+        "-a@ezweb.ne.jp",
+        "a/b?c&d%e+f@docomo.ne.jp",
+        "=?utf-8?q?a?=@example.jp",
+        "a@xn--r8jz45g.jp",
+        "a" * 64 + "@" + "b" * 180 + ".jp",
+    ],
+)
+def test_an_envelope_takes_every_mailbox_there_is(recipient: str) -> None:
+    assert replace(ENVELOPE, recipient=recipient).recipient == recipient
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "",
+        "a",
+        "a@",
+        "@b",
+        "a@b@c",
+        "a@b\r\nBcc: c@d",
+        "a@b\n",
+        "a\0@b",
+        "a b@c",
+        "<a@b>",
+        "a@b>",
+        "a,b@c",
+        "a[b@softbank.ne.jp",
+        '"a..b"@docomo.ne.jp',
+        "ユーザ@例え.jp",
+        "a@b, c@d",
+    ],
+)
+def test_an_envelope_takes_nothing_that_could_be_more_than_one_mailbox(recipient: str) -> None:
+    with pytest.raises(ValueError, match="recipient") as refused:
+        replace(ENVELOPE, recipient=recipient)
+    assert recipient not in str(refused.value) or recipient in ("", "a", "a@")
+
+
+TOKENS = ("bounce_token", "receipt_token", "stop_token", "message_id_token")
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nBcc: c@d", "a\n", "a@b", "a/b", ">", "あ", "+"])
+@pytest.mark.parametrize("name", TOKENS)
+def test_an_envelope_takes_no_token_that_is_not_a_word(name: str, token: str) -> None:
+    with pytest.raises(ValueError, match="token"):
+        replace(ENVELOPE, **{name: token})  # type: ignore[arg-type]  # a table of names
+
+
+@given(st.text(max_size=8))
+def test_what_an_envelope_takes_is_one_visible_ascii_word(text: str) -> None:
+    try:
+        envelope = replace(ENVELOPE, recipient=f"a{text}@b", message_id_token=text)
+    except ValueError:
+        return
+    for value in (envelope.recipient, envelope.message_id_token):
+        assert value.isascii()
+        assert value.isprintable()
+        assert not set(value) & set(' <>",;:()[]\\')
+
+
+@pytest.mark.parametrize(
+    "key, feedback",
+    [
+        ("", ()),
+        ("kita es", ()),
+        ("a\r\nBcc: b@c", ()),
+        ("all", ("1", "2", "3", "4")),
+        ("all", ("",)),
+        ("all", ("a:b",)),
+        ("all", ("a\n",)),
+    ],
+)
+def test_a_broadcast_takes_no_key_or_id_that_is_not_a_word(key: str, feedback: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="words"):
+        replace(BROADCAST, list_key=key, feedback=feedback)
+
+
+@pytest.mark.parametrize("feedback", [(), ("7",), ("7", "kita-es", "3-1")])
+def test_a_broadcast_takes_up_to_three_ids(feedback: tuple[str, ...]) -> None:
+    assert replace(BROADCAST, feedback=feedback).feedback == feedback
+
+
+@pytest.mark.parametrize(
+    "kind, is_alarm",
+    [
+        (Kind.EMERGENCY, True),
+        (Kind.ALERT, True),
+        (Kind.EDUCATION, False),
+        (Kind.NOTICE, False),
+        (Kind.DRILL, False),
+    ],
+)
+def test_an_alarm_is_what_takes_the_lane_of_alarms(kind: Kind, is_alarm: bool) -> None:
+    assert replace(BROADCAST, kind=kind).is_alarm is is_alarm
+
+
+def test_letters_have_names_of_their_own() -> None:
+    names = [letter.name for letter in (*LETTERS, BroadcastText)]
+    assert names == ["invitation", "completion", "preview", "staff_refused", "stopped", "for_operator", "broadcast"]
+    assert {type(letter) for letter in SINGLE} == set(LETTERS)
+
+
+@pytest.mark.parametrize("value", [*SINGLE, BROADCAST, FACTS, ENVELOPE], ids=lambda value: type(value).__name__)
+def test_no_letter_shows_what_it_says(value: object) -> None:
+    shown = repr(value)
+    for private in ("docomo", "https", "1234", "花子", "休業", "hanako", "kkkk", "遠足", "someone"):
+        assert private not in shown
+
+
+def test_a_copy_for_staff_names_nobody_and_asks_nothing() -> None:
+    facts = CopyFacts(envelope=ENVELOPE, pupils=(), link=None)
+    assert isinstance(facts.envelope, Envelope)
+    assert (facts.pupils, facts.link) == ((), None)
+
+
+@pytest.mark.parametrize(
+    "subject, text, answer",
+    [
+        ("", "", True),
+        ("あ" * 200, "あ" * 16_666, True),
+        ("あ" * 201, "", False),
+        ("", "あ" * 16_667, False),
+        ("", "\n" * 25_000, True),
+        ("", "\n" * 25_001, False),
+        ("\ud800", "\udfff", True),
+    ],
+)
+def test_a_text_fits_up_to_its_last_octet(subject: str, text: str, answer: bool) -> None:
+    assert fits(subject=subject, text=text) is answer

@@ -1,0 +1,126 @@
+"""The house of these tests, one of each letter, and how a mail is read back."""
+
+import email
+import email.policy
+from email.message import EmailMessage
+from typing import cast
+
+from mailgate.core.broadcast import Kind
+from mailgate.core.instants import DAY, Instant
+from mailgate.core.letters import (
+    BroadcastText,
+    Completion,
+    CopyFacts,
+    Envelope,
+    ForOperator,
+    House,
+    Invitation,
+    Letter,
+    Preview,
+    Refusal,
+    StaffRefused,
+    Stopped,
+)
+from mailgate.letters.folder import templates_dir
+from mailgate.letters.writer import Writer
+
+PAGES = "https://touroku.example.jp"
+NOW = Instant(1_795_502_400_000_000)  # Tuesday 2026-11-24, 15:40 in Tokyo
+
+HOUSE = House(
+    domain="gate.example.jp",
+    name="学校メール",
+    board="みどり市教育委員会",
+    public_url=PAGES,
+    helpline="0120-000-000",
+    timezone="Asia/Tokyo",
+)
+
+ENVELOPE = Envelope(
+    recipient="a..b@docomo.ne.jp",
+    bounce_token="bbbbbbbbbbbbbbbbbbbbbbbbbb",
+    receipt_token="kkkkkkkkkkkkkkkkkkkkkkkkkk",
+    stop_token="ssssssssssssssssssssssssss",
+    message_id_token="mmmmmmmmmmmmmmmmmmmmmmmmmm",
+    date=NOW,
+)
+
+INVITATION = Invitation(
+    link=f"{PAGES}/j/AAECAwQFBgcICQoLDA0O",
+    short_code="1234 5678",
+    valid_until=Instant(NOW + DAY),
+    page=PAGES,
+)
+COMPLETION = Completion(
+    login_id="hanako2026",
+    pupil="北 花子",
+    school="北小学校",
+    class_text="3年1組",
+    label="母のスマホ",
+    free_mail=True,
+    receipt_link=f"{PAGES}/k/{ENVELOPE.receipt_token}",
+    another_link=f"{PAGES}/j/AAECAwQFBgcICQoLDA0O",
+)
+PREVIEW = Preview(
+    subject="あすの臨時休業",
+    text="あすは大雪のため休業とします。\n\n外出を控えてください。",
+    kind=Kind.EMERGENCY,
+    audience="北小学校 3年、南小学校",
+    widened=True,
+    recipients=1234,
+    pupils=812,
+    unregistered=41,
+    cut="北小学校 教頭\n0144-00-0000",
+    warnings=("mail_address", "url", "no_text"),
+    link=f"{PAGES}/send/AAECAwQFBgcICQoLDA0O",
+    lapses_at=Instant(NOW + DAY),
+)
+STOPPED = Stopped(f"{PAGES}/stop/{ENVELOPE.stop_token}")
+ORIGINAL = b"From: someone@example.com\r\nSubject: hello\r\n\r\nPlease look.\r\n"
+FOR_OPERATOR = ForOperator(ORIGINAL)
+BROADCAST = BroadcastText(
+    kind=Kind.EMERGENCY,
+    subject="あすの臨時休業",
+    text="あすは大雪のため休業とします。\n\n外出を控えてください。",
+    sender_name="北小学校",
+    board="みどり市教育委員会",
+    list_key="kita-es",
+    feedback=("7", "kita-es"),
+)
+FACTS = CopyFacts(
+    envelope=ENVELOPE,
+    pupils=("北 花子", "北 太郎"),
+    link=f"{PAGES}/k/{ENVELOPE.receipt_token}",
+)
+
+SINGLE: tuple[Letter, ...] = (
+    INVITATION,
+    COMPLETION,
+    PREVIEW,
+    *(StaffRefused(reason=reason, audience="kita-ex.3", subject="遠足") for reason in Refusal),
+    STOPPED,
+    FOR_OPERATOR,
+)
+
+
+def a_writer(house: House = HOUSE) -> Writer:
+    return Writer(house, templates_dir())
+
+
+def read(mail: bytes) -> EmailMessage:
+    """The mail as the standard library understands it."""
+    return email.message_from_bytes(mail, policy=email.policy.default)
+
+
+def text_of(mail: bytes) -> str:
+    """The text of a mail, or of the first part of one."""
+    message = read(mail)
+    part = cast("EmailMessage", message.get_payload(0)) if message.is_multipart() else message
+    text = part.get_content()
+    assert isinstance(text, str)
+    return text.replace("\r\n", "\n")
+
+
+def header_lines(mail: bytes) -> list[str]:
+    """The header block, line by line."""
+    return mail.partition(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
