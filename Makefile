@@ -51,7 +51,7 @@ coverage: $(DEV) packages
 
 # Chromium and a Japanese font for the browser tests: installed where we may, named where we may not.
 packages:
-	@.ci/packages
+	@bash .ci/packages
 
 lock:
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml -o requirements.lock

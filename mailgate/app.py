@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,26 +18,31 @@ import structlog
 
 from mailgate.core.addresses import parse_spec
 from mailgate.core.letters import House
+from mailgate.core.outages import StoreFull
 from mailgate.journeys.addressbook import AddressBook
+from mailgate.journeys.allowance import Allowance
 from mailgate.journeys.deliver import Sender
+from mailgate.journeys.draft import Drafter
 from mailgate.journeys.inbox import Inbox
-from mailgate.journeys.join import Inviter, Join
+from mailgate.journeys.invite import Inviter
+from mailgate.journeys.join import Join
+from mailgate.journeys.life import Expander
 from mailgate.journeys.links import Links
 from mailgate.journeys.passwords import Passwords
 from mailgate.journeys.reach import Reach
-from mailgate.journeys.send import Drafter, Expander, Send
+from mailgate.journeys.send import Send
 from mailgate.journeys.stop import Stop
 from mailgate.journeys.writing import Writing
-from mailgate.letters.folder import templates_dir
 from mailgate.letters.writer import Writer
 from mailgate.logs import fault_of
 from mailgate.ops.lock import SenderLock
 from mailgate.ops.wake import WakeSocket, ring
+from mailgate.places import folder
 from mailgate.runtime import Clock, Dice, SystemClock, SystemDice
 from mailgate.settings import Settings, split_hostport
 from mailgate.smtp.door import LOOPBACK, Limits
 from mailgate.smtp.listener import Listener
-from mailgate.smtp.relay import SmtpRelay
+from mailgate.smtp.relay import NextServer, SmtpRelay
 from mailgate.smtp.tls import server_context
 from mailgate.store import kept, migrate
 from mailgate.store.db import Db, StoreUnfit, Tx
@@ -166,53 +172,22 @@ class MailSide:
 
     def __init__(self, common: Common) -> None:
         settings = common.settings
-        self._common = common
-        vault = AddressVault(common.keys, common.dice)
-        book = AddressBook(vault, common.dice)
-        self._relay = relay_of(settings)
+        self._settings = settings
         self._stopping = asyncio.Event()
-        send = Send(
-            db=common.db,
-            links=common.links,
-            texts=common.texts,
-            passwords=common.passwords,
-            clock=common.clock,
-            wake=lambda: None,
-        )
+        vault = AddressVault(common.keys, common.dice)
+        exempt = (*LOOPBACK, *map(ipaddress.ip_network, settings.smtp.trusted_relays))
         self.sender = Sender(
             db=common.db,
-            relay=self._relay,
-            writer=Writing(
-                db=common.db,
-                vault=vault,
-                texts=common.texts,
-                links=common.links,
-                writer=Writer(common.house, templates_dir()),
-                house=common.house,
-                send=send,
-            ),
+            relay=relay_of(settings, common.clock),
+            writer=writing_of(common, vault),
             expander=Expander(db=common.db, clock=common.clock),
             clock=common.clock,
             dice=common.dice,
             window=settings.relay.window,
+            connections=settings.relay.connections,
             grace_s=_SENDER_GRACE_S,
         )
-        exempt = (*LOOPBACK, *map(ipaddress.ip_network, settings.smtp.trusted_relays))
-        self._inbox = Inbox(
-            db=common.db,
-            vault=vault,
-            book=book,
-            links=common.links,
-            inviter=Inviter(book=book, links=common.links, dice=common.dice),
-            drafter=Drafter(texts=common.texts, dice=common.dice),
-            domain=settings.gate.domain,
-            names=settings.boxes,
-            operator=parse_spec(settings.gate.operator),
-            is_exempt=lambda ip: any(ipaddress.ip_address(ip) in network for network in exempt),
-            clock=common.clock,
-            dice=common.dice,
-            wake=self.sender.wake,
-        )
+        self._inbox = inbox_of(common, vault, Allowance(exempt), self.sender.wake)
         tls = settings.tls
         self._listener = Listener(
             self._inbox,
@@ -224,7 +199,7 @@ class MailSide:
 
     async def start(self, group: asyncio.TaskGroup) -> tuple[int, ...]:
         """Listen and send; the bound ports."""
-        ports = await self._listener.start([_hostport(listen) for listen in self._common.settings.smtp.listen])
+        ports = await self._listener.start([_hostport(listen) for listen in self._settings.smtp.listen])
         group.create_task(self.sender.run(self._stopping), name="sender")
         group.create_task(self._keep_house(), name="housekeeping")
         return ports
@@ -240,24 +215,71 @@ class MailSide:
                 await asyncio.wait_for(self._stopping.wait(), _HOUSEKEEPING_S)
             try:
                 await self._inbox.forget()
-            except Exception as error:  # noqa: BLE001  # what cannot be tidied now is tidied later; the gate goes on
-                log.error("sender.fault_caught", fault=fault_of(error))
+            except (sqlite3.Error, StoreFull) as error:  # tidied in the next round
+                log.warning("sender.fault_caught", fault=fault_of(error))
 
 
-def relay_of(settings: Settings) -> SmtpRelay:
+def writing_of(common: Common, vault: AddressVault) -> Writing:
+    """What makes copies."""
+    return Writing(
+        db=common.db,
+        vault=vault,
+        texts=common.texts,
+        links=common.links,
+        writer=Writer(common.house, folder("templates")),
+        house=common.house,
+        send=send_of(common, wake=lambda: None),
+    )
+
+
+def inbox_of(common: Common, vault: AddressVault, allowance: Allowance, wake: Callable[[], None]) -> Inbox:
+    """What takes mail."""
+    settings = common.settings
+    book = AddressBook(vault, common.dice)
+    return Inbox(
+        db=common.db,
+        vault=vault,
+        book=book,
+        links=common.links,
+        inviter=Inviter(book=book, links=common.links, dice=common.dice),
+        drafter=Drafter(texts=common.texts, dice=common.dice),
+        domain=settings.gate.domain,
+        names=settings.boxes,
+        operator=parse_spec(settings.gate.operator),
+        allowance=allowance,
+        clock=common.clock,
+        dice=common.dice,
+        wake=wake,
+    )
+
+
+def send_of(common: Common, *, wake: Callable[[], None]) -> Send:
+    """What shows and moves broadcasts."""
+    return Send(
+        db=common.db,
+        links=common.links,
+        texts=common.texts,
+        passwords=common.passwords,
+        clock=common.clock,
+        wake=wake,
+    )
+
+
+def relay_of(settings: Settings, clock: Clock) -> SmtpRelay:
     """The next server."""
     relay = settings.relay
     password = (settings.folder / relay.password_file).read_text().strip() if relay.password_file else ""
-    return SmtpRelay(
+    server = NextServer(
         host=relay.host,
         port=relay.port,
+        helo=settings.gate.domain,
         connections=relay.connections,
-        hostname=settings.gate.domain,
         tls=relay.tls,
         verify=relay.verify,
         username=relay.username,
         password=password,
     )
+    return SmtpRelay(server, clock=clock)
 
 
 def pages_of(common: Common, wake: Callable[[], None]) -> Pages:
@@ -272,20 +294,14 @@ def pages_of(common: Common, wake: Callable[[], None]) -> Pages:
             timezone=settings.gate.timezone,
             wake=wake,
         ),
-        send=Send(
-            db=common.db,
-            links=common.links,
-            texts=common.texts,
-            passwords=common.passwords,
-            clock=common.clock,
-            wake=wake,
-        ),
+        send=send_of(common, wake=wake),
         reach=Reach(
             db=common.db, links=common.links, texts=common.texts, board=settings.gate.board, clock=common.clock
         ),
         stop=Stop(db=common.db, links=common.links, clock=common.clock),
         house=common.house,
         clock=common.clock,
+        trusted_proxies=tuple(settings.web.trusted_proxies),
     )
 
 

@@ -39,15 +39,15 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 class Smtp(msgspec.Struct, frozen=True, kw_only=True):
     """Mail's way in."""
 
-    listen: list[str] = ["127.0.0.1:8025"]
-    trusted_relays: list[str] = []
+    listen: tuple[str, ...] = ("127.0.0.1:8025",)
+    trusted_relays: tuple[str, ...] = ()
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """Where staff hand in mail with a password."""
 
-    listen: list[str] = []
-    listen_tls: list[str] = []
+    listen: tuple[str, ...] = ()
+    listen_tls: tuple[str, ...] = ()
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     """The pages."""
 
     listen: str = "127.0.0.1:8080"
-    trusted_proxies: list[str] = []
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Dns(msgspec.Struct, frozen=True, kw_only=True):
     """Which name servers are asked; "none": nobody, and nothing is refused for want of an answer."""
 
-    servers: list[str] | Literal["system", "none"] = "system"
+    servers: tuple[str, ...] | Literal["system", "none"] = "system"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keys: KeyFolder = KeyFolder()
     state: State = State()
     dns: Dns = Dns()
-    folder: Path = Path(".")  # where the file is; not a key of it
+    folder: Path = Path()  # where the file is; not a key of it
 
     @property
     def database(self) -> Path:
@@ -216,24 +216,10 @@ def _faults_between(settings: Settings) -> Iterator[str]:
     if not _DOMAIN.fullmatch(gate.domain):
         yield f'gate.domain: "{gate.domain}" is not a lower-case ASCII domain name such as gate.example.jp'
     yield from _url_faults(gate.public_url)
-    try:
-        zoneinfo.ZoneInfo(gate.timezone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        yield f'gate.timezone: "{gate.timezone}" is not a time zone such as Asia/Tokyo'
-    try:
-        parse_spec(gate.operator)
-    except BadPath:
-        yield "gate.operator: is not a mail address such as root@localhost"
-    for key, listens in _listens(settings):
-        for listen in listens:
-            if split_hostport(listen) is None:
-                yield f'{key}: "{listen}" is not HOST:PORT such as 127.0.0.1:8025'
-    for key, networks in (("smtp.trusted_relays", settings.smtp.trusted_relays), ("web.trusted_proxies", settings.web.trusted_proxies)):
-        for network in networks:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError:
-                yield f'{key}: "{network}" is not a network such as 192.0.2.0/24'
+    yield from _zone_faults(gate.timezone)
+    yield from _operator_faults(gate)
+    yield from _listen_faults(settings)
+    yield from _network_faults(settings)
     names = [value.casefold() for value in dataclasses.asdict(settings.boxes).values()]
     if len(set(names)) < len(names):
         yield "boxes: two boxes have the same local part"
@@ -243,12 +229,48 @@ def _faults_between(settings: Settings) -> Iterator[str]:
         yield "store.url: only sqlite:///FILE works in this version"
 
 
-def _listens(settings: Settings) -> Iterator[tuple[str, list[str]]]:
+def _zone_faults(timezone: str) -> Iterator[str]:
+    try:
+        zoneinfo.ZoneInfo(timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        yield f'gate.timezone: "{timezone}" is not a time zone such as Asia/Tokyo'
+
+
+def _operator_faults(gate: Gate) -> Iterator[str]:
+    try:
+        operator = parse_spec(gate.operator)
+    except BadPath:
+        yield "gate.operator: is not a mail address such as root@localhost"
+        return
+    if operator.domain == gate.domain:
+        yield "gate.operator: is an address of the gate itself: mail to the operator would go round in circles"
+
+
+def _listen_faults(settings: Settings) -> Iterator[str]:
+    for key, listens in _listens(settings):
+        for listen in listens:
+            if split_hostport(listen) is None:
+                yield f'{key}: "{listen}" is not HOST:PORT such as 127.0.0.1:8025'
+
+
+def _network_faults(settings: Settings) -> Iterator[str]:
+    for key, networks in (
+        ("smtp.trusted_relays", settings.smtp.trusted_relays),
+        ("web.trusted_proxies", settings.web.trusted_proxies),
+    ):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                yield f'{key}: "{network}" is not a network such as 192.0.2.0/24'
+
+
+def _listens(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "smtp.listen", settings.smtp.listen
     yield "submission.listen", settings.submission.listen
     yield "submission.listen_tls", settings.submission.listen_tls
-    yield "web.listen", [settings.web.listen]
-    yield "metrics.listen", [settings.metrics.listen] if settings.metrics.listen else []
+    yield "web.listen", (settings.web.listen,)
+    yield "metrics.listen", (settings.metrics.listen,) if settings.metrics.listen else ()
 
 
 def _url_faults(url: str) -> Iterator[str]:

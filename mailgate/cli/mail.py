@@ -8,9 +8,9 @@ from mailgate.app import Common
 from mailgate.cli.root import config_option, iso, json_option, main, refuse, run, show, show_one
 from mailgate.core.broadcast import Event
 from mailgate.core.instants import SECOND
-from mailgate.journeys.send import move_broadcast
+from mailgate.journeys.life import move_broadcast
 from mailgate.ops.wake import ring
-from mailgate.store import broadcasts, kept, outbox
+from mailgate.store import audiences, broadcasts, kept, outbox, receipts
 from mailgate.store.db import Row, Tx
 from mailgate.vault import AddressVault
 
@@ -54,12 +54,12 @@ def show_broadcast(context: click.Context, broadcast_id: int, as_json: bool) -> 
 
 
 async def _line(tx: Tx, common: Common, row: Row) -> dict[str, Any]:
-    counts = await broadcasts.delivery_counts(tx, row["id"])
+    counts = await receipts.delivery_counts(tx, row["id"])
     return {
         "id": row["id"],
         "kind": row["kind"],
         "subject": common.texts.open_text(row["subject"], "subject", row["id"]),
-        "audience": [part["part"] for part in await broadcasts.parts_of(tx, row["id"])],
+        "audience": [part["part"] for part in await audiences.parts_of(tx, row["id"])],
         "state": row["state"],
         "recipients": row["recipients"],
         **{state: counts.get(state, 0) for state in _STATES},
@@ -177,7 +177,7 @@ def show_quarantined(context: click.Context, mail_id: int) -> None:
             refuse(f"there is no quarantined mail {mail_id}; see `mailgate quarantine list`")
         return AddressVault(common.keys, common.dice).open_mail(row["sealed"], mail_id)
 
-    click.get_binary_stream("stdout").write(run(context, work))
+    click.echo(run(context, work), nl=False)
 
 
 @quarantine.command("drop")

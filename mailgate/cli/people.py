@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import dataclass
 from typing import Any, Final  # Any: rows on their way to JSON
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ import click
 from mailgate.app import Common
 from mailgate.cli.root import config_option, iso, json_option, main, refuse, run, show, show_one
 from mailgate.core import audience
-from mailgate.core.addresses import BadPath, parse_spec
+from mailgate.core.addresses import Address, BadPath, parse_spec
 from mailgate.core.audience import SchoolKind
 from mailgate.journeys.addressbook import AddressBook
 from mailgate.journeys.schools import new_registration_code
@@ -20,6 +21,9 @@ from mailgate.vault import AddressVault
 
 _ROLES: Final = ("board", "head", "school", "helpdesk", "operator")
 _PIN_DIGITS: Final = 6
+_PASSWORD_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # noqa: S105  # what passwords are drawn from
+_PASSWORD_LETTERS: Final = 24  # 120 bits
+_TOTP_OCTETS: Final = 20  # RFC 4226 section 4
 
 
 @main.group()
@@ -45,7 +49,10 @@ def add_school(context: click.Context, slug: str, name: str, kind: str, classes:
         async with common.db.write() as tx:
             now = common.clock.now()
             known = await schools.school_by_slug(tx, slug)
-            school_id = await schools.add_school(tx, slug=slug, name=name, kind=kind) if known is None else known["id"]
+            if known is not None and (known["kind"] != kind or not parsed):
+                refuse(f'there is a school "{slug}" already; give --class to add classes to it')
+            school_id = known["id"] if known else await schools.add_school(tx, slug=slug, name=name, kind=kind)
+            assert school_id is not None  # looked at in this transaction
             for grade, class_slug, class_name in parsed:
                 await schools.add_class(tx, school_id=school_id, grade=grade, slug=class_slug, name=class_name)
             if known is None:
@@ -165,53 +172,62 @@ def add_staff(
     context: click.Context, role: str, scope: str, name: str, address: str, pin: str | None, as_json: bool
 ) -> None:
     """Enrol somebody. What is printed is shown this once."""
-    try:
-        mailbox = parse_spec(address)
-    except BadPath as error:
-        refuse(f"--address: {error}")
     parsed = audience.parse_scope(scope)
     if parsed is None:
         refuse(f'--scope: "{scope}" is not all, SCHOOL, SCHOOL.GRADE or SCHOOL.GRADE-CLASS')
     if pin is not None and not (pin.isascii() and pin.isdigit() and len(pin) == _PIN_DIGITS):
         refuse("--pin: must be six digits")
+    try:
+        member = _NewMember(role=role, scope=parsed, name=name, mailbox=parse_spec(address))
+    except BadPath as error:
+        refuse(f"--address: {error}")
+    show_one(run(context, lambda common: _enrol(common, member, pin)), as_json=as_json)
 
-    async def work(common: Common) -> dict[str, Any]:
-        given = pin or common.dice.text("0123456789", _PIN_DIGITS)
-        password = base64.b32encode(common.dice.octets(15)).decode().lower()
-        totp = common.dice.octets(20)
-        hashes = await asyncio.gather(common.passwords.hash(given), common.passwords.hash(password))
-        book = AddressBook(AddressVault(common.keys, common.dice), common.dice)
-        async with common.db.write() as tx:
-            now = common.clock.now()
-            if not isinstance(parsed, audience.City):
-                await _known_school(tx, parsed.slug)
-            staff_id = await staff.next_id(tx)
-            added = await staff.add_staff(
-                tx,
-                staff_id=staff_id,
-                address_id=await book.enter(tx, mailbox, now=now),
-                name=name,
-                role=role,
-                scope=str(parsed),
-                pin_hash=hashes[0],
-                submission_hash=hashes[1],
-                totp_sealed=common.texts.seal_totp(totp, staff_id),
-                now=now,
-            )
-            if not added:
-                refuse("that address is enrolled already; see `mailgate staff list`")
-            await audit.record(tx, at=now, actor="operator", event="staff.added", subject=f"staff:{staff_id}")
-        issuer = quote(common.house.name)
-        secret = base64.b32encode(totp).decode().rstrip("=")
-        return {
-            "id": staff_id,
-            "address": mailbox.spec,
-            "pin": given,
-            "submission_password": password,
-            "totp_uri": f"otpauth://totp/{issuer}:{staff_id}?secret={secret}&issuer={issuer}",
-        }
 
-    show_one(run(context, work), as_json=as_json)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NewMember:
+    role: str
+    scope: audience.Scope
+    name: str
+    mailbox: Address
+
+
+async def _enrol(common: Common, member: _NewMember, pin: str | None) -> dict[str, Any]:
+    """Write a new member with what proves them; what is shown this once."""
+    dice = common.dice
+    pin = pin or dice.text("0123456789", _PIN_DIGITS)
+    password = dice.text(_PASSWORD_ALPHABET, _PASSWORD_LETTERS)
+    totp = dice.octets(_TOTP_OCTETS)
+    pin_hash, submission_hash = await asyncio.gather(common.passwords.hash(pin), common.passwords.hash(password))
+    async with common.db.write() as tx:
+        now = common.clock.now()
+        if not isinstance(member.scope, audience.City):
+            await _known_school(tx, member.scope.slug)
+        staff_id = await staff.next_id(tx)
+        added = await staff.add_staff(
+            tx,
+            staff_id=staff_id,
+            address_id=await AddressBook(AddressVault(common.keys, dice), dice).enter(tx, member.mailbox, now=now),
+            name=member.name,
+            role=member.role,
+            scope=str(member.scope),
+            pin_hash=pin_hash,
+            submission_hash=submission_hash,
+            totp_sealed=common.texts.seal_totp(totp, staff_id),
+            now=now,
+        )
+        if not added:
+            refuse("that address is enrolled already; see `mailgate staff list`")
+        await audit.record(tx, at=now, actor="operator", event="staff.added", subject=f"staff:{staff_id}")
+    issuer = quote(common.house.name)
+    secret = base64.b32encode(totp).decode()
+    return {
+        "id": staff_id,
+        "address": member.mailbox.spec,
+        "pin": pin,
+        "submission_password": password,
+        "totp_uri": f"otpauth://totp/{issuer}:{staff_id}?secret={secret}&issuer={issuer}",
+    }
 
 
 @staff_group.command("list")

@@ -22,7 +22,7 @@ MAX_HOPS = 30
 _ROLES = frozenset({"mailer-daemon", "postmaster", "hostmaster", "abuse", "root", "daemon", "majordomo", "listserv"})
 _MACHINE = re.compile(
     r"bounce|(?:no|do[-_.]?not)[-_.]?reply(?![a-z])"  # bounce, bounces-7, no-reply, donotreply
-    r"|owner-|srs[01]=|srs[01][+-]|[a-z]*prvs=|btv1=="  # lists, forwarders (SRS), signed senders (BATV)
+    r"|owner-|srs[01]=|srs[01][+-]|(?:ms)?prvs1?=|btv1=="  # lists, forwarders (SRS), signed senders (BATV)
     r"|.*-(?:request|bounces|owner)$"
 )
 _PRECEDENCE = frozenset({"bulk", "junk", "list", "auto_reply"})

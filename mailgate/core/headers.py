@@ -177,6 +177,6 @@ def _addresses(mailboxes: Iterable[str]) -> Iterator[Address]:
     for mailbox in mailboxes:
         text = mailbox.strip()
         with suppress(BadPath):
-            path = parse_path(f"<{text[1:-1].strip()}>") if text.startswith("<") else parse_spec(text)
+            path = parse_path(f"<{text[1:].removesuffix('>').strip()}>") if text.startswith("<") else parse_spec(text)
             if path is not NULL_PATH:
                 yield path

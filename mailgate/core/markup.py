@@ -37,7 +37,7 @@ def without_tags(page: str) -> str:
         if tag == "br" or (tag in _BLOCKS and not fresh):
             text.append("\n")
             fresh = True
-        elif tag in _CELLS:
+        elif tag in _CELLS and not fresh:
             text.append(" ")
     lines = _MANY_SPACES.sub(" ", "".join(text)).replace("\N{NO-BREAK SPACE}", " ").split("\n")
     return _MANY_FEEDS.sub("\n\n", "\n".join(line.rstrip(" ") for line in lines)).strip("\n")

@@ -33,8 +33,6 @@ MAX_KANA: Final = 80
 MAX_LABEL: Final = 20
 MIN_PASSWORD: Final = 8
 MAX_PASSWORD: Final = 128
-# What a password must have besides the login ID in it: more than a year, which is what we propose for an ID that is taken.
-_BESIDES_ID: Final = 5
 
 # Normalising costs the square of a run of combining marks, so what is far too long is left as it is; no rule accepts it.
 _FOLD_BOUND: Final = 256
@@ -240,8 +238,7 @@ def _password(text: str, login_key: str) -> str | Fault:
     plain = normal_login_id(text)
     if plain in _COMMON_PASSWORDS or len(set(plain)) <= 2:
         return Fault.COMMON
-    contained = login_key and login_key in plain
-    if plain == login_key[::-1] or (contained and len(plain.replace(login_key, "")) < _BESIDES_ID):
+    if plain == login_key[::-1] or (login_key and not plain.replace(login_key, "")):
         return Fault.LIKE_LOGIN_ID
     return text
 

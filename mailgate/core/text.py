@@ -36,9 +36,9 @@ class MailText:
 def read_text(content: bytes) -> MailText:
     """The words of a mail, and how many files came with them."""
     parts = leaves(content)
-    text = _plain([part for part in parts if _is_text(part, "text/plain")])
+    text = _joined([part for part in parts if _is_text(part, "text/plain")])
     if not text.strip():
-        text = "".join(without_tags(_decoded(part, READ)) for part in parts if _is_text(part, "text/html"))
+        text = _joined([part for part in parts if _is_text(part, "text/html")])
     subject = scan(content).first("subject") or ""
     return MailText(subject=decode_words(subject).strip(), text=text, attachments=sum(map(_is_file, parts)))
 
@@ -58,22 +58,24 @@ def _is_file(part: Part) -> bool:
     return not in_page and part.type not in _SIGNED
 
 
-def _plain(parts: list[Part]) -> str:
+def _joined(parts: list[Part]) -> str:
     """The parts one below the other: some programs cut the text at each picture."""
     texts: list[str] = []
     room = READ
     for part in parts:
-        text = _decoded(part, room)
-        room -= min(room, len(part.body))
-        if part.parameter("format").lower() == "flowed":
-            text = _unflowed(text, delsp=part.parameter("delsp").lower() == "yes")
-        texts.append(text)
+        data = part.payload()[:room]
+        room -= len(data)
+        text = charsets.decode(data, part.parameter("charset"))
+        texts.append(_words(part, _UNSEEN.sub("", _LINE_END.sub("\n", text))))
     return "\n".join(texts)
 
 
-def _decoded(part: Part, room: int) -> str:
-    text = charsets.decode(part.payload()[:room], part.parameter("charset"))
-    return _UNSEEN.sub("", _LINE_END.sub("\n", text))
+def _words(part: Part, text: str) -> str:
+    if part.type == "text/html":
+        return without_tags(text)
+    if part.parameter("format").lower() == "flowed":
+        return _unflowed(text, delsp=part.parameter("delsp").lower() == "yes")
+    return text
 
 
 def _unflowed(text: str, *, delsp: bool) -> str:

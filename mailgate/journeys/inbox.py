@@ -9,28 +9,27 @@ The same mail again (a peer that did not hear our 250) is known by its digest an
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
-from mailgate.core import answering, headers, inbound, limits, reports, routing, text
+from mailgate.core import answering, headers, inbound, reports, routing, text
 from mailgate.core.addresses import NULL_PATH, Address, NullPath
 from mailgate.core.admission import Admission
-from mailgate.core.delivery import Event, LIFETIME, Lane
+from mailgate.core.delivery import LIFETIME, Event, Lane
 from mailgate.core.headers import Headers
 from mailgate.core.inbound import Inbound
 from mailgate.core.instants import HOUR, MINUTE, Instant, later
-from mailgate.core.limits import Bucket
-from mailgate.core.providers import is_carrier
 from mailgate.core.returnpath import Slot
-from mailgate.core.routing import Box, BoxNames, Join, Operator, Replies, ToBounce, ToBroadcast, ToReceipt, ToStop
+from mailgate.core.routing import Box, BoxNames, Join, Operator, ToBounce, ToBroadcast, ToReceipt, ToStop
 from mailgate.journeys.addressbook import AddressBook
-from mailgate.journeys.join import Inviter
+from mailgate.journeys.allowance import Allowance
+from mailgate.journeys.draft import Drafter, StaffMail
+from mailgate.journeys.invite import Inviter
 from mailgate.journeys.links import Links
 from mailgate.journeys.reach import record_receipt
-from mailgate.journeys.send import Drafter, StaffMail
 from mailgate.journeys.stop import pause
 from mailgate.logs import fault_of
 from mailgate.runtime import Clock, Dice
@@ -47,6 +46,12 @@ _SEEN_FOR: Final = 10 * MINUTE
 _AUTOMATIC: Final = frozenset(
     {"null_sender", "role_sender", "delivery_report", "failed_recipients", "auto_submitted", "precedence", "autoreply"}
 )
+# Mail to the operator that comes from us, or has come a long way, would go round in circles.
+_CIRCLING: Final = frozenset({"own_domain", "loop", "hops"})
+_REPORTED: Final[Mapping[str, Literal[Event.NOTICE_DELIVERED, Event.NOTICE_BOUNCED]]] = {
+    "failed": Event.NOTICE_BOUNCED,
+    "delivered": Event.NOTICE_DELIVERED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,7 @@ class Inbox:
         domain: str,
         names: BoxNames,
         operator: Address,
-        is_exempt: Callable[[str], bool],
+        allowance: Allowance,
         clock: Clock,
         dice: Dice,
         wake: Callable[[], None],
@@ -91,11 +96,10 @@ class Inbox:
         self._domain = domain
         self._names = names
         self._operator = operator
-        self._is_exempt = is_exempt
+        self._allowance = allowance
         self._clock = clock
         self._dice = dice
         self._wake = wake
-        self._buckets: dict[tuple[Bucket, str], Instant] = {}
 
     def admits(self, recipient: Address) -> Admission:
         """Whether a recipient is one of our boxes."""
@@ -171,52 +175,36 @@ class Inbox:
         if not await invitations.see_mail(tx, digest=parsed.digest, now=now, since=later(now, -_SEEN_FOR)):
             log.info("mail.repeated")
             return []
-        outcomes: list[str] = []
-        audiences: list[str] = []
-        for box in parsed.boxes:
-            match box:
-                case ToBroadcast(audience):
-                    audiences.append(audience)
-                case Join():
-                    outcomes.append(await self._join(tx, parsed, now))
-                case ToBounce(token):
-                    outcomes.append(await self._bounce(tx, parsed, token, now))
-                case ToReceipt(token):
-                    outcomes.append(await self._receipt(tx, parsed, token, now))
-                case ToStop(token):
-                    outcomes.append(await self._stop(tx, parsed, token, now))
-                case Operator():
-                    outcomes.append(await self._to_operator(tx, parsed, now))
-                case Replies():
-                    outcomes.append("reply_unread")
+        audiences = [box.audience for box in parsed.boxes if isinstance(box, ToBroadcast)]
+        others = [box for box in parsed.boxes if not isinstance(box, ToBroadcast)]
+        outcomes = [await self._into(tx, box, parsed, now) for box in others]
         if audiences:
             outcomes.append(await self._draft(tx, parsed, audiences, now))
         return outcomes
+
+    async def _into(self, tx: Tx, box: Box, parsed: _Parsed, now: Instant) -> str:
+        match box:
+            case Join():
+                return await self._join(tx, parsed, now)
+            case ToBounce(token):
+                return await self._bounce(tx, parsed, token, now)
+            case ToReceipt(token):
+                return await self._receipt(tx, parsed, token, now)
+            case ToStop(token):
+                return await self._stop(tx, parsed, token, now)
+            case Operator():
+                return await self._to_operator(tx, parsed, now)
+            case _:
+                return "reply_unread"
 
     async def _join(self, tx: Tx, parsed: _Parsed, now: Instant) -> str:
         sender = parsed.mail.sender
         if parsed.silence is not None or sender is NULL_PATH:
             log.info("mail.silenced", reason=parsed.silence)
             return "silenced"
-        if not self._has_room(sender, parsed.mail.peer, now):
+        if not self._allowance.take(sender, parsed.mail.peer, now=now):
             return "limited"
         return await self._inviter.invite(tx, sender, now=now)
-
-    def _has_room(self, sender: Address, peer: str, now: Instant) -> bool:
-        """MR-22: limits by domain (carriers go free), by network (loopback and trusted relays go free), and over all."""
-        wanted = [(limits.GLOBAL_BUCKET, "all")]
-        if not is_carrier(sender.domain):
-            wanted.append((limits.DOMAIN_BUCKET, sender.domain))
-        if not self._is_exempt(peer):
-            wanted.append((limits.NETWORK_BUCKET, limits.network_of(peer)))
-        taken = {key: key[0].take(self._buckets.get(key), now=now) for key in wanted}
-        granted = {key: tat for key, tat in taken.items() if tat is not None}
-        if len(granted) < len(taken):
-            return False
-        if len(self._buckets) > _MANY_BUCKETS:
-            self._buckets = {key: tat for key, tat in self._buckets.items() if tat > now}
-        self._buckets.update(granted)
-        return True
 
     async def _bounce(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
         """A report finds its delivery by the keyed token alone; a forged one changes nothing (MR-64)."""
@@ -225,7 +213,7 @@ class Inbox:
             return "bounce_unknown"
         event = _REPORTED.get(parsed.report.action)
         if event is None:
-            return "bounce_delayed"
+            return "bounce_unfinished"
         moved = await outbox.notice(
             tx,
             outbox_id=outbox_id,
@@ -235,9 +223,10 @@ class Inbox:
             text=parsed.report.diagnostic,
             now=now,
         )
-        if moved is not None:
-            log.info("delivery.noticed", delivery=outbox_id, state=moved)
-        return "bounce_applied" if moved is not None else "bounce_known"
+        if moved is None:
+            return "bounce_known"
+        log.info("delivery.noticed", delivery=outbox_id, state=moved.value)
+        return "bounce_applied"
 
     async def _receipt(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
         outbox_id = self._links.outbox_id(Slot.RECEIPT, token)
@@ -252,7 +241,7 @@ class Inbox:
         return "stopped" if await pause(tx, outbox_id, now=now) else "stop_known"
 
     async def _to_operator(self, tx: Tx, parsed: _Parsed, now: Instant) -> str:
-        """Pass a mail on, wrapped; what comes from us, or has come a long way, would go round in circles."""
+        """Pass a mail on, wrapped, and answer nobody."""
         if parsed.silence in _CIRCLING:
             return "operator_loop"
         mail_id = self._dice.row_id()
@@ -293,11 +282,6 @@ class Inbox:
         now = self._clock.now()
         async with self._db.write() as tx:
             await invitations.forget_before(tx, seen=later(now, -_SEEN_FOR), answered=later(now, -25 * HOUR))
-
-
-_MANY_BUCKETS: Final = 10_000
-_CIRCLING: Final = frozenset({"own_domain", "loop", "hops"})
-_REPORTED: Final = {"failed": Event.NOTICE_BOUNCED, "delivered": Event.NOTICE_DELIVERED}
 
 
 def _without_recipients(mail: Inbound) -> Inbound:

@@ -1,9 +1,5 @@
-"""Join (J1): a blank mail, an invitation, a form, a registration.
+"""Join (J1): an invitation's link, a form, a registration. The web side: it knows an address by the invitation's row and never reads it.
 
-The mail side invites: it alone may make an address's row. The web side registers: it knows the address by the invitation's row and
-never reads it. Each step and the mail that it causes are one transaction.
-
-- An address that asks again gets the same link while it has an hour of life left, within the limits of MR-22.
 - The link may register several children (a sibling is a new ID); the same form sent twice finds what it made the first time.
 - Five wrong registration codes burn the link (MR-32). Codes are compared in constant time.
 - At most three addresses for a pupil, whichever ID they came by, counted inside the write transaction: there is one writer.
@@ -17,27 +13,23 @@ from typing import Final
 
 import structlog
 
-from mailgate.core import limits, registration
-from mailgate.core.addresses import Address
-from mailgate.core.delivery import LIFETIME, Lane
-from mailgate.core.instants import DAY, HOUR, Instant, later
-from mailgate.core.providers import is_free_provider
+from mailgate.core import registration
 from mailgate.core.audience import SchoolKind
+from mailgate.core.delivery import LIFETIME, Lane
+from mailgate.core.instants import Instant, later
+from mailgate.core.providers import is_free_provider
 from mailgate.core.registration import Fault, Form, Registration, SchoolFacts
-from mailgate.core.tokens import ID_BYTES, Purpose
-from mailgate.journeys.addressbook import AddressBook
-from mailgate.journeys.links import BURNT_LINK, INVALID_LINK, INVITATION_LIFETIME, LinkDead, Links
+from mailgate.core.tokens import Purpose
+from mailgate.journeys.links import BURNT_LINK, INVALID_LINK, LinkDead, Links
 from mailgate.journeys.passwords import Passwords
 from mailgate.journeys.words import class_words, local_date
-from mailgate.runtime import Clock, Dice
+from mailgate.runtime import Clock
 from mailgate.store import audit, invitations, outbox, people, schools
 from mailgate.store.db import Db, Row, Tx
 
 log = structlog.get_logger()
 
 WRONG_CODES: Final = 5
-# Less than this is not worth sending again: the guardian may come home before he presses.
-_WORTH_RESENDING: Final = HOUR
 _SUGGESTIONS: Final = 3
 
 
@@ -67,58 +59,6 @@ class Landing:
     provider: str
     free_mail: bool
     registered: tuple[Registered, ...]
-
-
-class Inviter:
-    """The mail side of joining."""
-
-    def __init__(self, *, book: AddressBook, links: Links, dice: Dice) -> None:
-        self._book = book
-        self._links = links
-        self._dice = dice
-
-    async def invite(self, tx: Tx, sender: Address, *, now: Instant) -> str:
-        """Owe the sender an invitation, unless a limit says to be silent; one word for the log."""
-        address_id = await self._book.enter(tx, sender, now=now)
-        previous = await invitations.answers_since(tx, address_id=address_id, since=later(now, -DAY))
-        if not limits.may_answer(previous, now=now):
-            return "limited"
-        await invitations.add_answer(tx, address_id=address_id, now=now)
-        invitation_id = await self._live_or_new(tx, address_id, now)
-        await outbox.enqueue_letter(
-            tx,
-            letter="invitation",
-            params=json.dumps({"invitation": invitation_id}),
-            address_id=address_id,
-            lane=Lane.SINGLE,
-            now=now,
-            due_at=now,
-            expires_at=later(now, LIFETIME[Lane.SINGLE]),
-        )
-        return "invited"
-
-    async def _live_or_new(self, tx: Tx, address_id: int, now: Instant) -> int:
-        live = await invitations.live_invitation(
-            tx, address_id=address_id, expires_after=later(now, _WORTH_RESENDING)
-        )
-        # After a rotation of keys its short code would read otherwise: then it is no longer worth sending.
-        if live is not None:
-            code_index = self._links.code_index(self._links.short_code(live["link_id"]))
-            found = await invitations.invitation_by_code(tx, code_index)
-            if found is not None and found["id"] == live["id"]:
-                return int(live["id"])
-        while True:
-            link_id = self._dice.octets(ID_BYTES)
-            made = await invitations.add_invitation(
-                tx,
-                link_id=link_id,
-                code_index=self._links.code_index(self._links.short_code(link_id)),
-                address_id=address_id,
-                now=now,
-                expires_at=later(now, INVITATION_LIFETIME),
-            )
-            if made is not None:
-                return made
 
 
 class Join:
@@ -176,7 +116,7 @@ class Join:
         password_hash = await self._passwords.hash(checked.password)
         assert school is not None
         async with self._db.write() as tx:
-            done = await self._write(tx, invitation["id"], school["id"], checked, password_hash, now)
+            done = await self._write(tx, _Request(invitation["id"], school["id"], checked, password_hash, now))
         if isinstance(done, Registered):
             self._wake()
         return done
@@ -201,35 +141,33 @@ class Join:
         log.info("invitation.burnt", invitation=invitation["id"])
         return BURNT_LINK
 
-    async def _write(
-        self, tx: Tx, invitation_id: int, school_id: int, wanted: Registration, password_hash: str, now: Instant
-    ) -> Registered | NotRegistered | LinkDead:
-        invitation = await invitations.invitation_by_id(tx, invitation_id)
+    async def _write(self, tx: Tx, request: "_Request") -> Registered | NotRegistered | LinkDead:
+        wanted, now = request.wanted, request.now
+        invitation = await invitations.invitation_by_id(tx, request.invitation_id)
         if invitation is None or invitation["burnt_at"] is not None:
             return BURNT_LINK
         if await people.is_login_taken(tx, wanted.login_key):
-            for row in await people.registrations_of_invitation(tx, invitation_id):
+            for row in await people.registrations_of_invitation(tx, request.invitation_id):
                 if row["login_key"] == wanted.login_key and row["pupil_name"] == wanted.name:
                     return _registered(row)  # the same form again
             return NotRegistered(faults={"login_id": Fault.TAKEN}, suggestions=await self._free_ids(tx, wanted, now))
-        class_id = await _class_id(tx, school_id, wanted)
-        pupil_id = await _known_pupil(tx, school_id, class_id, wanted)
+        class_id = await _class_id(tx, request.school_id, wanted)
+        pupil_id = await _known_pupil(tx, request.school_id, class_id, wanted)
         fault = await _contact_fault(tx, pupil_id, invitation["address_id"], wanted)
         if fault is not None:
             field, reason = fault
             return NotRegistered(faults={field: reason})
         if pupil_id is None:
-            pupil_id = await _new_pupil(tx, school_id, class_id, wanted)
-        return await self._insert(tx, invitation, pupil_id, wanted, password_hash, now)
+            pupil_id = await _new_pupil(tx, request.school_id, class_id, wanted)
+        return await self._insert(tx, request, invitation["address_id"], pupil_id)
 
-    async def _insert(
-        self, tx: Tx, invitation: Row, pupil_id: int, wanted: Registration, password_hash: str, now: Instant
-    ) -> Registered:
+    async def _insert(self, tx: Tx, request: "_Request", address_id: int, pupil_id: int) -> Registered:
+        wanted, now = request.wanted, request.now
         registration_id = await people.add_registration(
             tx,
             login_id=wanted.login_id,
             login_key=wanted.login_key,
-            password_hash=password_hash,
+            password_hash=request.password_hash,
             pupil_id=pupil_id,
             now=now,
         )
@@ -237,17 +175,17 @@ class Join:
         await people.add_contact(
             tx,
             registration_id=registration_id,
-            address_id=invitation["address_id"],
+            address_id=address_id,
             kind=wanted.kind,
             label=wanted.label,
             now=now,
         )
-        await invitations.add_use(tx, invitation_id=invitation["id"], registration_id=registration_id, now=now)
+        await invitations.add_use(tx, invitation_id=request.invitation_id, registration_id=registration_id, now=now)
         await outbox.enqueue_letter(
             tx,
             letter="completion",
-            params=json.dumps({"registration": registration_id, "invitation": invitation["id"]}),
-            address_id=invitation["address_id"],
+            params=json.dumps({"registration": registration_id, "invitation": request.invitation_id}),
+            address_id=address_id,
             lane=Lane.SINGLE,
             now=now,
             due_at=now,
@@ -270,6 +208,17 @@ class Join:
             if len(free) == _SUGGESTIONS:
                 break
         return tuple(free)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Request:
+    """A checked form on its way into the store."""
+
+    invitation_id: int
+    school_id: int
+    wanted: Registration
+    password_hash: str
+    now: Instant
 
 
 async def _school_of_code(tx: Tx, typed: str, now: Instant) -> Row | None:

@@ -12,7 +12,7 @@ from mailgate.core.instants import Instant
 from mailgate.core.returnpath import Slot
 from mailgate.journeys.links import Links
 from mailgate.runtime import Clock
-from mailgate.store import broadcasts, outbox, people, staff
+from mailgate.store import broadcasts, outbox, people, receipts, staff
 from mailgate.store.db import Db, Tx
 from mailgate.vault import TextVault
 
@@ -49,7 +49,7 @@ class Reach:
             row = await outbox.by_id(tx, outbox_id)
             if row is None:
                 return None
-            confirmed_at = await broadcasts.receipt_of(tx, outbox_id)
+            confirmed_at = await receipts.receipt_of(tx, outbox_id)
             if row["broadcast_id"] is None:
                 return CopyView(
                     kind=Kind.NOTICE,
@@ -88,7 +88,7 @@ class Reach:
 async def record_receipt(tx: Tx, outbox_id: int, *, way: Literal["reply", "press"], now: Instant) -> bool:
     """Note a receipt and what it proves. False: it was known, or there is no such copy."""
     row = await outbox.by_id(tx, outbox_id)
-    if row is None or not await broadcasts.add_receipt(tx, outbox_id=outbox_id, now=now, way=way):
+    if row is None or not await receipts.add_receipt(tx, outbox_id=outbox_id, now=now, way=way):
         return False
     await people.prove_contacts(tx, address_id=row["address_id"], now=now)
     return True

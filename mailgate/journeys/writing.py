@@ -7,10 +7,10 @@ is stored as kind and ids, and each kind has one function here that finds what i
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final  # Any: what a row's JSON holds
 
 from mailgate.core.broadcast import Kind
-from mailgate.core.instants import Instant, later
+from mailgate.core.instants import Instant
 from mailgate.core.letters import (
     BroadcastText,
     Completion,
@@ -34,7 +34,7 @@ from mailgate.journeys.links import Links
 from mailgate.journeys.send import BroadcastView, Send
 from mailgate.journeys.words import class_words
 from mailgate.letters.writer import Prepared, Writer
-from mailgate.store import broadcasts, invitations, kept, people, staff
+from mailgate.store import audiences, broadcasts, invitations, kept, people, staff
 from mailgate.store.db import Db, Row, Tx
 from mailgate.store.outbox import Claimed
 from mailgate.vault import AddressVault, TextVault
@@ -95,7 +95,7 @@ class Writing:
         prepared = await self._prepare(tx, broadcast_id)
         ids = json.dumps([row.id for row in rows])
         names: dict[int, list[str]] = {}
-        for found in await broadcasts.pupils_of_copies(tx, broadcast_id=broadcast_id, outbox_ids=ids):
+        for found in await audiences.pupils_of_copies(tx, broadcast_id=broadcast_id, outbox_ids=ids):
             names.setdefault(found["outbox_id"], []).append(found["name"])
         return [self._broadcast_copy(prepared, row, tuple(names.get(row.id, ()))) for row in rows]
 
@@ -220,5 +220,6 @@ class Writing:
         return row
 
 
-def _params(row: Claimed) -> dict[str, object]:
-    return json.loads(row.params or "{}")
+def _params(row: Claimed) -> dict[str, Any]:
+    params: dict[str, Any] = json.loads(row.params or "{}")
+    return params

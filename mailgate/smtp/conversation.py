@@ -80,8 +80,7 @@ class Conversation(SMTP):
         except ConnectionError:
             pass  # the peer is gone or was sent away; what was not finished did not happen
         finally:
-            self._writer.close()
-            self._linger()
+            self._close()
             with suppress(OSError):
                 await self._writer.wait_closed()
             self._stop_waiting()
@@ -103,7 +102,7 @@ class Conversation(SMTP):
             await method(argument.strip() or None)
         except ConnectionError:
             raise
-        except Exception as error:  # the outermost loop of mail's edge: the peer comes again, the next one is served
+        except Exception as error:  # noqa: BLE001 - the outermost loop of mail's edge: the peer comes again, the next is served
             await self.push(await self.handle_exception(error))
         if self._is_stopping and self._mail.mail_from is None:
             await self.push(replies.STOPPING)
@@ -115,8 +114,6 @@ class Conversation(SMTP):
                 await self.push(replies.ENDLESS_LINE)
             await self._read_more()
         self._stop_waiting()
-        if self._writer.is_closing():
-            raise ConnectionAbortedError
         line = bytes(self._input[: end + 1])
         del self._input[: end + 1]
         if not line.endswith(b"\r\n"):
@@ -132,6 +129,8 @@ class Conversation(SMTP):
 
     async def push(self, status: AnyStr) -> None:
         """Say a reply; one that ends the conversation does so here, by raising ConnectionAbortedError."""
+        if self._writer.is_closing():  # the last word has been said
+            raise ConnectionAbortedError
         reply = self._tally(replies.leaving(status))
         self._reset_timeout()
         self._writer.write(reply.encode("ascii") + b"\r\n")
@@ -188,7 +187,9 @@ class Conversation(SMTP):
         if content is None:
             await self.push(replies.TOO_BIG)
             return
-        if self._writer.is_closing():  # known to be gone, so it will come again: accepting now would be once too often
+        if (
+            self._writer.is_closing()
+        ):  # known to be gone or sent away, so it will come again: now would be once too often
             raise ConnectionAbortedError
         await terms.door.receive(
             Inbound(
@@ -230,19 +231,19 @@ class Conversation(SMTP):
             self.connection_lost(None)
             raise ConnectionAbortedError
 
-    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: ARG002, N802
+    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
         """Tell nobody who is here (MR-14)."""
         await self.push(replies.NOT_VERIFIED)
 
-    async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: ARG002, N802
+    async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802
         """Tell nobody who is here (MR-14)."""
         await self.push(replies.NOT_IMPLEMENTED)
 
-    async def smtp_HELP(self, arg: str | None) -> None:  # noqa: ARG002, N802
+    async def smtp_HELP(self, arg: str | None) -> None:  # noqa: N802
         """Tell nobody what runs here (MR-14)."""
         await self.push(replies.HELP)
 
-    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: ARG002, N802
+    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
         """Nobody logs in at this port, in TLS or out of it (MR-13)."""
         await self.push(replies.NOT_IMPLEMENTED)
 
@@ -260,7 +261,10 @@ class Conversation(SMTP):
         return not self._is_in_tls()
 
     def _timeout_cb(self) -> None:
-        self._dismiss(replies.IDLE)
+        if self._writer.is_closing():
+            self._writer.transport.abort()  # the last reply was not taken
+        else:
+            self._dismiss(replies.IDLE)
 
     def _dismiss(self, reply: Reply) -> None:
         """Say a last reply from outside the command loop, which then finds the connection closed."""
@@ -268,17 +272,17 @@ class Conversation(SMTP):
             return
         self._note(reply)
         self._writer.write(reply.encode("ascii") + b"\r\n")
-        self._writer.close()
-        self._linger()
+        self._close()
 
     def _note(self, reply: Reply) -> None:
         if reply not in (replies.BYE, replies.STOPPING):
             log.info("listener.connection_failed", reason=str(reply))
 
-    def _linger(self) -> None:
-        """A peer that takes no reply shall not keep its seat."""
-        self._stop_waiting()
-        self._timeout_handle = self.loop.call_later(self._terms.limits.linger_s, self._writer.transport.abort)
+    def _close(self) -> None:
+        """Close once (a transport inside TLS breaks when it is closed twice), and soon: who takes no reply shall not keep a seat."""
+        if not self._writer.is_closing():
+            self._writer.close()
+        self._reset_timeout(self._terms.limits.linger_s)
 
     def _stop_waiting(self) -> None:
         cast("asyncio.TimerHandle", self._timeout_handle).cancel()

@@ -48,7 +48,8 @@ class Hooks:
     ) -> str:
         if len(envelope.rcpt_tos) >= self._terms.limits.recipients:
             return replies.TOO_MANY_RECIPIENTS
-        match self._terms.door.admits(parse_spec(recipient)):
+        admission = self._terms.door.admits(parse_spec(recipient))
+        match admission:
             case Admission.OURS:
                 envelope.rcpt_tos.append(recipient)  # the one place that does: without it DATA is refused
                 return replies.RECIPIENT_OK
@@ -56,8 +57,8 @@ class Hooks:
                 return replies.NO_SUCH_BOX
             case Admission.FOREIGN:
                 return replies.NO_RELAYING
-            case other:
-                assert_never(other)
+            case _:
+                assert_never(admission)
 
     async def handle_exception(self, error: Exception) -> str:
         if isinstance(error, StoreFull):

@@ -8,6 +8,7 @@ grace; after that the connection is cut, and as no 250 was said the peer comes a
 
 import asyncio
 import logging
+import math
 import ssl
 from collections import Counter
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ class Listener:
         self._seats: dict[Conversation, str] = {}
         self._taken: Counter[str] = Counter()
         self._is_stopping = False
+        self._untold = 0
+        self._told_at = -math.inf
 
     @property
     def seats_taken(self) -> int:
@@ -80,7 +83,7 @@ class Listener:
         peer = _peer(name[0])
         seat = _seat(peer)
         if refusal := self._refusal(peer, seat):
-            log.info("listener.connection_refused", reason=str(refusal))
+            self._tell(refusal)
             transport.write(refusal.encode("ascii") + b"\r\n")
             transport.close()
             return
@@ -100,6 +103,14 @@ class Listener:
         if self._taken[seat] >= limits.per_ip and not any(peer in network for network in limits.exempt):
             return replies.BUSY_FOR_YOU
         return None
+
+    def _tell(self, refusal: Reply) -> None:
+        """One line a second at most, with how many since the last: a crowd at the door shall not become a crowd in the log."""
+        self._untold += 1
+        now = self._terms.clock.monotonic()
+        if now - self._told_at >= 1:
+            log.info("listener.connection_refused", reason=str(refusal), connections=self._untold)
+            self._untold, self._told_at = 0, now
 
     def _leave(self, conversation: Conversation) -> None:
         seat = self._seats.pop(conversation)
@@ -136,8 +147,5 @@ def _seat(peer: IPv4Address | IPv6Address) -> str:
 
 
 def _silence_aiosmtpd() -> None:
-    """Its log holds every command and address at INFO and DEBUG. No later set-up of logging wakes it: what is wrong, we say."""
-    logger = logging.getLogger("mail.log")
-    logger.setLevel(logging.CRITICAL + 1)
-    logger.propagate = False
-    logger.handlers[:] = [logging.NullHandler()]
+    """Its log holds every command and address at INFO and DEBUG. No level is above this one: what is wrong, we say ourselves."""
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)

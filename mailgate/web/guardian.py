@@ -111,7 +111,7 @@ class JoinPages:
         landing = await self._join.landing(token_of(request))
         if isinstance(landing, LinkDead):
             return self._views.dead("join", landing.reason)
-        return self._form({})
+        return self._form(token_of(request), {})
 
     async def register(self, request: Request) -> Response:
         """Take the form."""
@@ -123,7 +123,7 @@ class JoinPages:
             case Registered():
                 return see_other("j", token_of(request), "done")
             case NotRegistered(faults=faults, suggestions=suggestions):
-                return self._form(typed, faults, suggestions)
+                return self._form(token_of(request), typed, faults, suggestions)
             case LinkDead(reason):
                 return self._views.dead("join", reason)
             case _:
@@ -142,7 +142,11 @@ class JoinPages:
         return self._views.page("front", status=status, typed=typed, faults=faults or {})
 
     def _form(
-        self, typed: Mapping[str, str], faults: Mapping[str, Fault] | None = None, suggestions: tuple[str, ...] = ()
+        self,
+        token: str,
+        typed: Mapping[str, str],
+        faults: Mapping[str, Fault] | None = None,
+        suggestions: tuple[str, ...] = (),
     ) -> Response:
         # In the order of the page, so that the first fault named is the first one met; what no field has comes last.
         ordered = sorted((faults or {}).items(), key=lambda fault: (*FIELDS, fault[0]).index(fault[0]))
@@ -153,6 +157,7 @@ class JoinPages:
             faults=dict(ordered),
             suggestions=suggestions,
             fields=FIELDS,
+            token=token,
         )
 
     def _too_many(self, refused: Refused) -> Response:
@@ -185,7 +190,7 @@ class CopyPages:
         copy = await self._reach.copy(token_of(request))
         if copy is None:
             return self._views.dead("copy")
-        return self._views.page("copy", copy=copy, kind_words=TAG[copy.kind])
+        return self._views.page("copy", copy=copy, token=token_of(request), kind_words=TAG[copy.kind])
 
     async def confirm(self, request: Request) -> Response:
         """確認しました."""
@@ -197,7 +202,7 @@ class CopyPages:
     async def stop(self, request: Request) -> Response:
         """Whether ordinary mail comes, and the button to change that."""
         paused = await self._stop.paused(token_of(request))
-        return self._views.dead("stop") if paused is None else self._views.page("stop", paused=paused)
+        return self._shown(token_of(request), paused=paused)
 
     async def press(self, request: Request) -> Response:
         """Stop or go on, by our button or by a mail provider's."""
@@ -205,7 +210,7 @@ class CopyPages:
         token = token_of(request)
         if forms.is_one_click(body):
             known = await self._stop.pause(token)
-            return self._views.page("stop", paused=True) if known else self._views.dead("stop")
+            return self._shown(token, paused=True if known else None)
         match forms.read_fields(body).get("action", "pause"):
             case "pause":
                 known = await self._stop.pause(token)
@@ -213,4 +218,7 @@ class CopyPages:
                 known = await self._stop.resume(token)
             case _:
                 raise HTTPException(400)
-        return see_other("stop", token) if known else self._views.dead("stop")
+        return see_other("stop", token) if known else self._shown(token, paused=None)
+
+    def _shown(self, token: str, *, paused: bool | None) -> Response:
+        return self._views.dead("stop") if paused is None else self._views.page("stop", paused=paused, token=token)

@@ -118,8 +118,8 @@ class Edge:
             await (self._app if status is None else self._problem(status))(scope, body, answer)
         except ClientDisconnect:
             return  # nobody is there to be told
-        except Exception as error:  # an outermost loop: the next request is served
-            log.error("web.fault_caught", fault=fault_of(error), page=_route_of(scope))  # noqa: TRY400  # no traceback in a log
+        except Exception as error:  # noqa: BLE001  # an outermost loop: the next request is served
+            log.error("web.fault_caught", fault=fault_of(error), page=_route_of(scope))  # no traceback in a log
             if not answer.started:
                 await self._problem(500)(scope, body, answer)
         finally:

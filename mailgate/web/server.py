@@ -31,6 +31,7 @@ class ImpatientH11(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        self.access_log = False  # uvicorn asks the logger, and whoever sets up logging can make that say yes
         self._watch()
 
     def data_received(self, data: bytes) -> None:

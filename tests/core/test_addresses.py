@@ -122,7 +122,7 @@ def test_what_is_no_path_is_refused_without_a_word_of_it(text: str) -> None:
 @pytest.mark.parametrize("text", ["<>", "<MAILER-DAEMON>", "<mailer-daemon>"])
 def test_the_null_path_is_one_value_however_a_carrier_writes_it(text: str) -> None:
     assert parse_path(text) is NULL_PATH
-    assert [NULL_PATH] == list(NullPath)
+    assert list(NullPath) == [NULL_PATH]
 
 
 @pytest.mark.parametrize("text", ["", "<a@x.jp>", "MAILER-DAEMON", "@a.jp:c@x.jp", "a@" + "x" * 600])
@@ -134,6 +134,15 @@ def test_a_spec_has_no_brackets_no_route_and_is_never_null(text: str) -> None:
 @pytest.mark.parametrize("route", ["@a.jp:", "@a.jp,@b.jp:", "@localhost:"])
 def test_a_source_route_is_accepted_and_ignored(route: str) -> None:
     assert _parsed(f"<{route}c..d@x.jp>") == Address("c..d", "x.jp")
+
+
+def test_an_address_has_at_most_254_octets_and_a_path_512() -> None:
+    domain = ".".join(["d" * 63, "d" * 63, "d" * 61])
+    assert len(_parsed(f"<{'x' * 64}@{domain}>").spec) == 254
+    assert parse_path("<" + "@a.jp," * 83 + "@a.jp:" + "c@x.jp" + ">") == Address("c", "x.jp")
+    for text in (f"{'x' * 64}@{domain}d", '"' + "\\x" * 254 + '"@x.jp'):
+        with pytest.raises(BadPath):
+            parse_spec(text)
 
 
 def test_a_route_through_us_is_still_a_foreign_mailbox() -> None:

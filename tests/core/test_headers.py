@@ -241,6 +241,7 @@ def _author(value: bytes) -> Address | Ambiguous | None:
         (b"Taro <taro@docomo.ne.jp", "taro@docomo.ne.jp"),
         (b'"Taro <taro@docomo.ne.jp>', "taro@docomo.ne.jp"),
         (b"(Taro <taro@docomo.ne.jp>", "taro@docomo.ne.jp"),
+        (b"(Taro <taro@docomo.ne.jp> x>", "taro@docomo.ne.jp"),
         (b'"\x95\x5c" <taro@docomo.ne.jp>', "taro@docomo.ne.jp"),  # Shift_JIS whose second byte is a backslash
         (b'\x1b$B"("<",\x1b(B <taro@docomo.ne.jp>', "taro@docomo.ne.jp"),  # JIS whose bytes are ( < ,
         ("山田 <taro@docomo.ne.jp>".encode(), "taro@docomo.ne.jp"),

@@ -90,6 +90,14 @@ def test_boxes_go_by_the_names_the_operator_gave_them() -> None:
     assert [_routed(old, names) for old in ("touroku", "haishin+all", "renraku", "k+t", "b+t", "yame+t")] == [None] * 6
 
 
+def test_the_case_of_a_configured_name_makes_no_difference() -> None:
+    names = BoxNames(join="J", broadcast="S", replies="R", receipt="K", bounce="B", stop="Y")
+    assert [_routed(local, names) for local in ("j", "s+t", "r", "k+t", "b+t", "y+t")] == [
+        *(Join(), ToBroadcast("t"), Replies()),
+        *(ToReceipt("t"), ToBounce("t"), ToStop("t")),
+    ]
+
+
 def test_the_operator_is_reached_even_where_a_box_took_the_name() -> None:
     assert _routed("abuse", BoxNames(join="abuse")) == Operator()
 

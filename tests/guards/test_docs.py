@@ -35,7 +35,7 @@ def settings_in_code() -> dict[str, object]:
     """Every key there is, with its default."""
     from mailgate.settings import Settings
 
-    tree = msgspec.to_builtins(Settings(), enc_hook=str)
+    tree = msgspec.json.decode(msgspec.json.encode(Settings(), enc_hook=str))  # tuples are lists in a file
     return flat({section: keys for section, keys in tree.items() if isinstance(keys, Mapping)})
 
 

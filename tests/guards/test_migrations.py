@@ -29,7 +29,7 @@ def told() -> dict[str, str]:
 
 
 def test_all_migrations_make_the_schema(tmp_path: Path) -> None:
-    from mailgate.store.migrations import upgrade
+    from mailgate.store.migrate import upgrade
 
     file = tmp_path / "mailgate.db"
     upgrade(file)
@@ -40,7 +40,7 @@ def test_all_migrations_make_the_schema(tmp_path: Path) -> None:
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    from mailgate.store.migrations import upgrade
+    from mailgate.store.migrate import upgrade
 
     file = tmp_path / "mailgate.db"
     upgrade(file)

@@ -47,7 +47,6 @@ def test_a_value_reads_back_as_it_was_and_is_short_ascii_lines_without_another_h
 def test_the_older_reader_of_the_standard_library_agrees(value: str) -> None:
     line = headers.header("Subject", value)
     encoded = line.removeprefix("Subject: ")
-    # It gives the blanks around a plain value away, and joins words by its own rules only where some are plain: ours never are.
     assert str(make_header(decode_header(encoded))) == headers.clean(value)
 
 

@@ -398,7 +398,7 @@ def test_a_shape_of_copies_is_laid_out_once() -> None:
 
 def filled(letter: Letter, names: list[str], value: str) -> Letter:
     """The letter with that value in the named fields."""
-    values: dict[str, Any] = {name: value for name in names}
+    values: dict[str, Any] = dict.fromkeys(names, value)
     return replace(letter, **values)
 
 

@@ -30,6 +30,16 @@ async def add(tx: Tx, key: str, size: int = 1) -> None:
     await tx.run("INSERT INTO key_check (key, proof) VALUES (:key, :proof)", {"key": key, "proof": bytes(size)})
 
 
+async def write_one(db: Db, key: str) -> None:
+    async with db.write() as tx:
+        await add(tx, key)
+
+
+async def value_of(db: Db, pragma: str) -> object:
+    (row,) = await db._writer.execute_fetchall(f"PRAGMA {pragma}")
+    return row[0]
+
+
 def keys_on_disk(path: Path) -> set[str]:
     with sqlite3.connect(path) as connection:
         keys = {row[0] for row in connection.execute("SELECT key FROM key_check")}
@@ -44,10 +54,13 @@ async def test_what_was_written_is_on_the_disk_when_the_block_is_left(db: Db, pa
 
 
 async def test_a_block_that_fails_leaves_nothing(db: Db, path: Path) -> None:
-    with pytest.raises(KeyError):
+    async def fail() -> None:
         async with db.write() as tx:
             await add(tx, "a")
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
     assert keys_on_disk(path) == set()
 
 
@@ -126,7 +139,7 @@ async def test_a_caller_cancelled_inside_its_block_leaves_nothing(db: Db, path: 
 
 
 async def test_a_full_disk_is_told_to_everybody_in_the_group_and_ends_with_the_shortage(db: Db, path: Path) -> None:
-    pages = list(await db._writer.execute_fetchall("PRAGMA page_count"))[0][0]
+    pages = int(str(await value_of(db, "page_count")))
     await db._writer.execute(f"PRAGMA max_page_count = {pages + 4}")
 
     async def write(key: str, size: int) -> None:
@@ -144,8 +157,7 @@ async def test_a_database_locked_by_another_is_an_error_and_the_next_write_works
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        async with db.write() as tx:
-            await add(tx, "a")
+        await write_one(db, "a")
     other.execute("ROLLBACK")
     other.close()
     async with db.write() as tx:
@@ -167,8 +179,7 @@ async def test_a_reader_sees_one_moment_and_cannot_write(db: Db) -> None:
 
 async def test_the_pragmas_that_our_promises_rest_on_hold(db: Db) -> None:
     for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1)):
-        rows = list(await db._writer.execute_fetchall(f"PRAGMA {pragma}"))
-        assert rows[0][0] == value
+        assert await value_of(db, pragma) == value
 
 
 async def test_a_missing_file_is_not_made_but_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,13 +27,16 @@ NOON = Instant(1_800_000_000_000_000)
 
 
 class StillClock:
-    """It is always noon."""
+    """It is always noon, until somebody turns the other hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
 
     def now(self) -> Instant:
         return NOON
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.seconds
 
 
 class RecordingDoor:
@@ -42,6 +46,7 @@ class RecordingDoor:
         self.size = size
         self.boxes = boxes
         self.mails: list[Inbound] = []
+        self.offered: list[Address] = []
         self.asked: list[tuple[Address | NullPath, tuple[Address, ...]]] = []
         self.admission_faults: list[Exception] = []
         self.size_faults: list[Exception] = []
@@ -51,6 +56,7 @@ class RecordingDoor:
         self.entered = asyncio.Event()
 
     def admits(self, recipient: Address) -> Admission:
+        self.offered.append(recipient)
         if self.admission_faults:
             raise self.admission_faults.pop(0)
         if recipient.domain != DOMAIN:
@@ -127,6 +133,10 @@ class Peer:
     def half_close(self) -> None:
         self._writer.write_eof()
 
+    def deafen(self) -> None:
+        """Take nothing any more, so that what is said to it stays where it was said."""
+        cast("asyncio.Transport", self._writer.transport).pause_reading()
+
     async def secure(self) -> None:
         """The client's side of STARTTLS, after the 220."""
         context = ssl.create_default_context()
@@ -152,8 +162,9 @@ class Peer:
 class Gate:
     """A listener that runs, and the peers that came to it."""
 
-    def __init__(self, listener: Listener, door: RecordingDoor, port: int) -> None:
+    def __init__(self, listener: Listener, door: RecordingDoor, clock: StillClock, port: int) -> None:
         self.listener = listener
+        self.clock = clock
         self.door = door
         self.port = port
         self._peers: list[Peer] = []
@@ -184,10 +195,10 @@ class Gate:
 async def a_gate(
     door: RecordingDoor | None = None, limits: Limits | None = None, *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Gate]:
-    door = door or RecordingDoor()
-    listener = Listener(door, limits or Limits(), hostname=DOMAIN, tls=tls, clock=StillClock())
+    door, clock = door or RecordingDoor(), StillClock()
+    listener = Listener(door, limits or Limits(), hostname=DOMAIN, tls=tls, clock=clock)
     (port,) = await listener.start([("127.0.0.1", 0)])
-    gate = Gate(listener, door, port)
+    gate = Gate(listener, door, clock, port)
     try:
         yield gate
     finally:

@@ -5,8 +5,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailgate.core.outages import StoreFull
+from mailgate.smtp.conversation import Conversation
 from mailgate.smtp.listener import Limits, Listener
-from tests.wire.listener_tools import BOX, DOMAIN, Peer, RecordingDoor, StillClock, a_gate
+from tests.wire.listener_tools import BOX, DOMAIN, Gate, Peer, RecordingDoor, StillClock, a_gate
 
 SECRET = "no such row: hahaoya@docomo.ne.jp in /var/lib/guardians.db"
 FAULTS = [
@@ -161,6 +162,16 @@ async def test_a_client_may_go_without_a_word_after_the_250(ending: str) -> None
         assert len(gate.door.mails) == 1
 
 
+async def test_a_mail_whose_peer_is_known_to_be_gone_is_left_to_come_again() -> None:
+    async with a_gate() as gate:
+        await (await gate.greet()).at_data()
+        (conversation,) = gate.listener._seats
+        conversation._reader.feed_data(b".\r\n")  # the last octets come in the very moment
+        conversation._writer.close()
+        assert await gate.is_empty()
+        assert gate.door.mails == []
+
+
 # Start and stop.
 
 
@@ -194,6 +205,38 @@ async def test_at_a_stop_nobody_comes_in_and_the_idle_are_sent_away() -> None:
             assert await peer.has_ended()
         with pytest.raises(ConnectionRefusedError):
             await gate.connect()
+
+
+async def test_what_comes_in_the_very_moment_of_a_stop_is_not_begun() -> None:
+    async with a_gate() as gate:
+        peer = await gate.greet()
+        (conversation,) = gate.listener._seats
+        conversation._reader.feed_data(f"MAIL FROM:<a@docomo.ne.jp>\r\nRCPT TO:<{BOX}>\r\nDATA\r\n.\r\n".encode())
+        conversation.stop()
+        assert (await peer.reply()).startswith("421 4.3.2")
+        assert await peer.has_ended()
+        assert await gate.is_empty()
+        assert gate.door.offered == []
+
+
+async def test_who_comes_in_while_the_gate_is_closing_is_sent_away() -> None:
+    async with a_gate() as gate:
+        gate.listener._is_stopping = True
+        assert (await (await gate.connect()).reply()).startswith("421 4.3.2")
+
+
+async def test_who_is_gone_before_coming_in_takes_no_seat() -> None:
+    class GoneTransport(asyncio.Transport):
+        aborted = False
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    async with a_gate() as gate:
+        transport = GoneTransport()
+        gate.listener.enter(transport)
+        assert transport.aborted
+        assert gate.listener.seats_taken == 0
 
 
 @pytest.mark.parametrize("rest", ["RSET", "EHLO again", "DATA"])
@@ -243,12 +286,31 @@ async def test_after_the_grace_it_is_cut_and_no_250_was_said(place: str) -> None
         assert door.mails == []
 
 
-async def test_a_peer_that_takes_no_reply_does_not_keep_its_seat() -> None:
-    """Its window is shut: what we say stays with us, and the farewell too."""
+async def deafen(gate: Gate, peer: Peer) -> Conversation:
+    """Shut the peer's window: what we say stays with us, and the farewell too."""
+    (conversation,) = gate.listener._seats
+    peer.deafen()
+    conversation._writer.write(b"x" * 2**24)  # more than the sockets hold
+    return conversation
+
+
+@pytest.mark.parametrize("said", [b"NOOP\r\n", b"", b"NOOP\r\n" * 50, b"QUIT\r\n", b"\n"])
+async def test_a_peer_that_takes_no_reply_does_not_keep_its_seat(said: bytes) -> None:
     async with a_gate(limits=Limits(idle_s=0.05, linger_s=0.05)) as gate:
         peer = await gate.greet()
-        peer._reader._transport.pause_reading()  # type: ignore[attr-defined]  # a StreamReader has no other way to be deaf
-        conversation = next(iter(gate.listener._seats))
-        conversation._writer.write(b"x" * 2**24)  # more than the sockets hold
-        peer.send(b"NOOP\r\n")
+        await deafen(gate, peer)
+        peer.send(said)
+        assert await gate.is_empty()
+
+
+async def test_a_seat_is_taken_until_the_connection_is_closed() -> None:
+    async with a_gate(limits=Limits(linger_s=0.2)) as gate:
+        peer = await gate.greet()
+        conversation = await deafen(gate, peer)
+        peer.send(b"QUIT\r\n")
+        while not conversation._writer.is_closing():
+            await asyncio.sleep(0)  # only lets the loop turn
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert gate.listener.seats_taken == 1
         assert await gate.is_empty()

@@ -2,8 +2,9 @@ import asyncio
 import resource
 
 import pytest
+from structlog.testing import capture_logs
 
-from mailgate.smtp.listener import LOOPBACK, Limits
+from mailgate.smtp.listener import LOOPBACK, Limits, _peer, _seat
 from tests.wire.listener_tools import BOX, DOMAIN, Peer, RecordingDoor, a_gate
 
 MOMENT_S = 0.05
@@ -28,8 +29,22 @@ async def test_900_idle_connections_find_100_seats_and_the_rest_is_told_to_come_
         assert gate.listener.seats_taken == 100
 
 
-async def test_a_seat_that_is_left_is_free_again() -> None:
-    async with a_gate(limits=Limits(connections=1)) as gate:
+async def test_a_crowd_at_the_door_is_no_crowd_in_the_log() -> None:
+    with capture_logs() as logs:
+        async with a_gate(limits=Limits(connections=0)) as gate:
+            for second in range(2):
+                gate.clock.seconds = float(second)
+                for _ in range(20):
+                    assert (await (await gate.connect()).reply()).startswith("421 4.7.0")
+    assert [(entry["event"], entry["connections"]) for entry in logs] == [
+        ("listener.connection_refused", 1),
+        ("listener.connection_refused", 20),
+    ]
+
+
+@pytest.mark.parametrize("limits", [Limits(connections=1), Limits(per_ip=1, exempt=())], ids=["in all", "per peer"])
+async def test_a_seat_that_is_left_is_free_again(limits: Limits) -> None:
+    async with a_gate(limits=limits) as gate:
         for _ in range(3):
             peer = await gate.greet()
             assert (await (await gate.connect()).reply()).startswith("421 4.7.0")
@@ -44,6 +59,22 @@ async def test_one_peer_has_a_few_seats_and_leaves_the_others_to_others() -> Non
         assert (await (await gate.connect()).reply()).startswith("421 4.7.0 Too many connections from your network")
         other = await gate.connect(source="127.0.0.2")
         assert (await other.reply()).startswith("220 ")
+
+
+@pytest.mark.parametrize(
+    "host, peer, seat",
+    [
+        ("192.0.2.7", "192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::1", "fe80::/64"),
+        ("::1", "::1", "::/64"),
+    ],
+)
+def test_whose_seats_are_taken(host: str, peer: str, seat: str) -> None:
+    assert str(_peer(host)) == peer
+    assert _seat(_peer(host)) == seat
 
 
 async def test_loopback_and_trusted_relays_are_free_of_the_limit_per_peer_only() -> None:

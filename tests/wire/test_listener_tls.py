@@ -3,6 +3,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from mailgate.smtp.listener import Limits
 from mailgate.smtp.tls import server_context
@@ -112,7 +113,9 @@ async def test_who_dawdles_in_the_handshake_is_cut(context: ssl.SSLContext) -> N
 
 
 @pytest.mark.parametrize("ending", ["leave", "vanish"])
-async def test_a_mail_that_breaks_off_inside_tls_never_happened(context: ssl.SSLContext, ending: str) -> None:
+async def test_a_mail_that_breaks_off_inside_tls_never_happened(
+    context: ssl.SSLContext, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with a_gate(tls=context) as gate:
         peer = await gate.greet()
         await peer.say("STARTTLS")
@@ -123,6 +126,19 @@ async def test_a_mail_that_breaks_off_inside_tls_never_happened(context: ssl.SSL
         await getattr(peer, ending)()
         assert await gate.is_empty()
         assert gate.door.mails == []
+    assert caplog.records == []  # asyncio has nothing to complain of either
+
+
+@pytest.mark.parametrize("said", [b"", b"NOOP\r\n", b"QUIT\r\n"])
+async def test_who_is_deaf_inside_tls_does_not_keep_the_seat(context: ssl.SSLContext, said: bytes) -> None:
+    """TLS would wait half a minute for the other side's farewell."""
+    async with a_gate(tls=context, limits=Limits(idle_s=0.05, linger_s=0.05)) as gate:
+        peer = await gate.greet()
+        await peer.say("STARTTLS")
+        await peer.secure()
+        peer.deafen()
+        peer.send(said)
+        assert await gate.is_empty()
 
 
 async def test_a_stop_reaches_peers_inside_tls(context: ssl.SSLContext) -> None:
@@ -136,3 +152,25 @@ async def test_a_stop_reaches_peers_inside_tls(context: ssl.SSLContext) -> None:
         await peer.leave()
         await closing
         assert gate.listener.seats_taken == 0
+
+
+def test_the_same_is_so_on_uvloop(context: ssl.SSLContext) -> None:
+    """The loop that serves in production has transports of its own."""
+
+    async def scenario() -> None:
+        async with a_gate(tls=context, limits=Limits(connections=2, idle_s=5)) as gate:
+            peers = [await gate.greet() for _ in range(2)]
+            assert (await (await gate.connect()).reply()).startswith("421 4.7.0")
+            for peer in peers:
+                assert (await peer.say("STARTTLS")).startswith("220 2.0.0")
+            await peers[0].vanish()
+            await peers[1].secure()
+            await peers[1].say("EHLO a")
+            await peers[1].at_data()
+            peers[1].send(b"x" * 100_000 + b"\r\n.\r\n")
+            assert (await peers[1].reply()).startswith("250 2.0.0")
+            await peers[1].leave()
+            assert await gate.is_empty()
+            assert len(gate.door.mails) == 1
+
+    uvloop.run(scenario())

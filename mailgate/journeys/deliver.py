@@ -1,0 +1,298 @@
+"""Deliver: the sender drains the outbox.
+
+Three kinds of tasks share the work:
+- one *feeds*: it lets broadcasts expand, claims what is due one batch ahead of the wire, and has it written. The most urgent copy goes
+  first, and when an alarm is claimed, ordinary copies that have not begun are handed back at once;
+- some *work*, as many as the relay has connections: each hands over one copy at a time;
+- one *marks*: what has become of rows is committed by one transaction after the other, without a timer (marks.py).
+
+Rules:
+- A copy is in flight from its first byte until its mark is committed, and at most `window` copies are: a kill duplicates no more.
+- When the relay cannot be reached, each worker that meets it rests, longer each time; who gets through goes on.
+- An exception while a batch is written is narrowed down row by row, and three on one row park that row. A store that does not work is no
+  fault of a row: rows are handed back.
+- What is caught here is logged and gone on from, since the next mail is owed all the same. It is the only place that catches everything.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import sqlite3
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from mailgate.core.delivery import Event, Lane
+from mailgate.core.instants import MINUTE, later
+from mailgate.core.outages import StoreFull
+from mailgate.core.relay import Copy, Deferred, Phase, Refused, Relay
+from mailgate.journeys.marks import Marks, is_away
+from mailgate.logs import fault_of
+from mailgate.runtime import Clock, Dice
+from mailgate.store import outbox
+from mailgate.store.db import Db
+from mailgate.store.outbox import Claimed
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+BATCH: Final = 500
+LEASE: Final = 15 * MINUTE  # longer than the longest wait for an answer
+_RENEW_AFTER_S: Final = 300.0
+_LOOK_AFTER_S: Final = 1.0
+_URGENT: Final = (Lane.ALARM, Lane.SINGLE)
+_NOTHING: Final = Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text="nothing to send")
+_NOTHING_YET: Final = Deferred(phase=Phase.INTERNAL, code=None, enhanced=None, text="nothing to send yet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmakeable:
+    """There is no copy to be made of a row: never, or not now."""
+
+    id: int
+    permanent: bool
+
+
+class Writer(Protocol):
+    """Makes copies of claimed rows."""
+
+    async def write(self, rows: Sequence[Claimed]) -> list[Copy | Unmakeable]:
+        """One answer for each row, in any order."""
+        ...
+
+
+class Expander(Protocol):
+    """The life of broadcasts, as far as the sender drives it."""
+
+    async def step(self) -> bool:
+        """Expand one chunk of a confirmed broadcast. True: there may be more to do."""
+        ...
+
+    async def settle(self) -> None:
+        """Let broadcasts end of which nothing is owed any more."""
+        ...
+
+
+class Sender:
+    """Drains the outbox into a relay. There is one of it: whoever builds it holds the single-sender lock."""
+
+    def __init__(
+        self,
+        *,
+        db: Db,
+        relay: Relay,
+        writer: Writer,
+        expander: Expander,
+        clock: Clock,
+        dice: Dice,
+        node: str = "gate",
+        window: int = 64,
+        connections: int = 16,
+        batch: int = BATCH,
+        grace_s: float = 10.0,
+        pause_s: float = 1.0,  # after a fault
+        rests_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0),
+    ) -> None:
+        self._db = db
+        self._relay = relay
+        self._writer = writer
+        self._expander = expander
+        self._clock = clock
+        self._node = node
+        self._connections = connections
+        self._batch = batch
+        self._grace_s = grace_s
+        self._pause_s = pause_s
+        self._rests_s = rests_s
+        self._marks = Marks(db=db, clock=clock, dice=dice, node=node, window=window)
+        self._stir = asyncio.Event()  # the feeder should look
+        self._ready: asyncio.PriorityQueue[tuple[Lane, int, Claimed, Copy]] = asyncio.PriorityQueue()
+        self._order = itertools.count()
+        self._under_way = 0
+        self._is_leaving = False
+        self._renewed_at = clock.monotonic()
+
+    def wake(self) -> None:
+        """Something is due: look now."""
+        self._stir.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until told to stop; then let copies under way end within the grace, hand back the rest, and close the relay."""
+        await self._begin(stop)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._watch(stop)), group.create_task(self._mark())]
+            tasks += [group.create_task(self._work()) for _ in range(self._connections)]
+            await self._feed(stop)
+            await self._let_end()
+            for task in tasks:
+                task.cancel()
+        await self._leave()
+        await self._relay.close()
+
+    async def _begin(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            freed = await _caught(self._free_own())
+            if not isinstance(freed, Exception):
+                log.info("sender.started", freed=freed)
+                return
+            await asyncio.sleep(self._pause_s)
+
+    async def _free_own(self) -> int:
+        async with self._db.write() as tx:
+            return await outbox.free_leases(tx, node=self._node, now=self._clock.now())
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._stir.set()
+
+    async def _let_end(self) -> None:
+        self._is_leaving = True
+        self._hand_back(*Lane)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._grace_s):
+                while self._under_way or self._marks.is_owing:
+                    self._stir.clear()
+                    await self._stir.wait()
+
+    async def _leave(self) -> None:
+        self._marks.hand_back_all()
+        if self._marks.is_owing:
+            await _caught(self._marks.commit())  # else the next start takes the leases back
+
+    # Feeding
+
+    async def _feed(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._stir.clear()
+            again = await _caught(self._look())
+            if isinstance(again, Exception):
+                await asyncio.sleep(self._pause_s)
+            elif not again:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_AFTER_S):
+                        await self._stir.wait()
+
+    async def _look(self) -> bool:
+        """Do what there is to do. True: look again at once."""
+        more = await _caught(self._expander.step())
+        if not await self._write(rows := await self._claim()):
+            await asyncio.sleep(self._pause_s)
+        if not rows or self._marks.drained:
+            self._marks.drained = False
+            await _caught(self._expander.settle())
+        await self._keep_leases()
+        return more is True or bool(rows)
+
+    async def _claim(self) -> list[Claimed]:
+        """A batch when less than half of one waits; what is urgent comes on top of a full one."""
+        waiting = self._ready.qsize()
+        has_room = waiting <= self._batch // 2
+        lanes, limit = (tuple(Lane), self._batch) if has_room else (_URGENT, 2 * self._batch - waiting)
+        now = self._clock.now()
+        async with self._db.write() as tx:
+            rows = await outbox.claim(tx, now=now, until=later(now, LEASE), node=self._node, limit=limit, lanes=lanes)
+        self._marks.hold(rows)
+        if any(row.lane is Lane.ALARM for row in rows):
+            self._hand_back(Lane.ORDINARY)
+        return rows
+
+    def _hand_back(self, *lanes: Lane) -> None:
+        """Owe again what has not begun in some lanes."""
+        for job in [self._ready.get_nowait() for _ in range(self._ready.qsize())]:
+            if job[0] in lanes:
+                self._marks.ended(job[2], Event.RELEASE)
+            else:
+                self._ready.put_nowait(job)
+
+    async def _keep_leases(self) -> None:
+        if self._clock.monotonic() - self._renewed_at < _RENEW_AFTER_S:
+            return
+        now = self._clock.now()
+        async with self._db.write() as tx:
+            await outbox.renew_leases(tx, node=self._node, until=later(now, LEASE))
+            await outbox.free_expired_leases(tx, node=self._node, now=now)
+        self._renewed_at = self._clock.monotonic()
+
+    async def _write(self, rows: Sequence[Claimed]) -> bool:
+        """Make copies of what is not too late. False: the store did not work."""
+        now = self._clock.now()
+        for row in rows:
+            if row.expires_at <= now:
+                self._marks.ended(row, Event.EXPIRE)
+        fresh = [row for row in rows if row.expires_at > now]
+        made = await _caught(self._writer.write(fresh)) if fresh else []
+        match made:
+            case sqlite3.Error() | StoreFull() | OSError():
+                for row in fresh:
+                    self._marks.ended(row, Event.RELEASE)
+                return False
+            case Exception() if len(fresh) == 1:
+                self._marks.stumbled(fresh[0], type(made).__name__)
+            case Exception():
+                return all([await self._write([row]) for row in fresh])
+            case _:
+                self._sort(fresh, made)
+        return True
+
+    def _sort(self, rows: Sequence[Claimed], made: Sequence[Copy | Unmakeable]) -> None:
+        """Copies to the wire, the rest to the marks. A row without an answer counts as one that made us stumble."""
+        answers = {answer.id: answer for answer in made}
+        for row in rows:
+            match answers.get(row.id):
+                case Copy() as copy:
+                    self._ready.put_nowait((row.lane, next(self._order), row, copy))
+                case Unmakeable(permanent=permanent):
+                    self._marks.answered(row, _NOTHING if permanent else _NOTHING_YET)
+                case None:
+                    self._marks.stumbled(row, "no answer")
+
+    # Working
+
+    async def _work(self) -> None:
+        away = 0  # how often in a row the relay was not there
+        while True:
+            await self._marks.place()
+            _, _, row, copy = await self._ready.get()
+            if self._ready.qsize() == self._batch // 2:
+                self._stir.set()
+            if row.expires_at <= self._clock.now():
+                self._marks.ended(row, Event.EXPIRE)
+                self._marks.leave_place()
+                continue
+            away = 0 if await self._hand_over(row, copy) else away + 1
+            if away:
+                await asyncio.sleep(self._rests_s[min(away, len(self._rests_s)) - 1])
+
+    async def _hand_over(self, row: Claimed, copy: Copy) -> bool:
+        """False: the relay is not there."""
+        self._under_way += 1
+        outcome = await _caught(self._relay.hand_over(copy))
+        self._under_way -= 1
+        if isinstance(outcome, Exception):
+            self._marks.stumbled(row, type(outcome).__name__, in_flight=True)
+            return True
+        self._marks.answered(row, outcome, in_flight=True)
+        return not is_away(outcome)
+
+    # Marking
+
+    async def _mark(self) -> None:
+        while True:
+            await self._marks.some.wait()
+            self._marks.some.clear()
+            while self._marks.is_owing:
+                if isinstance(await _caught(self._marks.commit()), Exception):
+                    await asyncio.sleep(self._pause_s)
+            if self._marks.drained or self._is_leaving:
+                self._stir.set()
+
+
+async def _caught(work: Awaitable[T]) -> T | Exception:
+    """What the work gives, or the exception it raised, logged."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001  the next mail is owed all the same
+        log.warning("sender.fault_caught", fault=fault_of(error))
+        return error

@@ -1,0 +1,200 @@
+"""Marks: which rows the sender has in its hands, what has become of them, and the transactions that say so.
+
+- A row is held from its claim until the COMMIT of what became of it. What could not be committed stays where it is and is in the next
+  transaction: nothing is forgotten, and saying it twice changes nothing.
+- A place of the window is taken before the first byte of a copy goes out, and is free again only after that COMMIT.
+- What an outcome means is decided here, once: accepted ends, refused ends, all else is tried again by the schedule of its lane. A relay
+  that cannot be reached costs a row no attempt. An exception costs no attempt either; three on one row park it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from mailgate.core.delivery import Event, retry_at
+from mailgate.core.instants import SECOND, Instant, later
+from mailgate.core.relay import BEFORE_ANY_COPY, Accepted, Deferred, Outcome, Phase, Refused, enhanced_of
+from mailgate.runtime import Clock, Dice
+from mailgate.store import outbox
+from mailgate.store.db import Db, Tx
+from mailgate.store.outbox import Claimed, Mark
+
+log = structlog.get_logger()
+
+MAX_FAULTS: Final = 3
+RELAY_AWAY: Final = 5 * SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    row: Claimed
+    event: Event
+    mark: Mark | None = None  # None: nobody answered anything
+    in_flight: bool = False  # it has a place of the window
+
+
+class Marks:
+    """The rows of one sender. `some` is set when there is something to commit, `drained` when a broadcast has no row here any more."""
+
+    def __init__(self, *, db: Db, clock: Clock, dice: Dice, node: str, window: int) -> None:
+        self._db = db
+        self._clock = clock
+        self._dice = dice
+        self._node = node
+        self._window = asyncio.Semaphore(window)
+        self._held: dict[int, Claimed] = {}
+        self._held_of: Counter[int] = Counter()
+        self._results: list[_Result] = []
+        self.some = asyncio.Event()
+        self.drained = False
+
+    def hold(self, rows: Iterable[Claimed]) -> None:
+        """Rows that were claimed just now."""
+        for row in rows:
+            self._held[row.id] = row
+            if row.broadcast_id is not None:
+                self._held_of[row.broadcast_id] += 1
+
+    async def place(self) -> None:
+        """Wait for a place of the window."""
+        await self._window.acquire()
+
+    def leave_place(self) -> None:
+        """A place was not needed: no byte went out."""
+        self._window.release()
+
+    def ended(self, row: Claimed, event: Event) -> None:
+        """A row is handed back or has expired: nobody answered anything."""
+        self._add(_Result(row=row, event=event))
+
+    def answered(self, row: Claimed, outcome: Outcome, *, in_flight: bool = False) -> None:
+        """An outcome for a row."""
+        now = self._clock.now()
+        match outcome:
+            case Accepted(code=code, text=text):
+                event = Event.ACCEPT
+                mark = Mark(id=row.id, phase=Phase.EOD, code=code, enhanced=enhanced_of(text), text=text)
+            case Refused():
+                event = Event.REFUSE
+                mark = Mark(
+                    id=row.id, phase=outcome.phase, code=outcome.code, enhanced=outcome.enhanced, text=outcome.text
+                )
+            case Deferred():
+                event, attempts = Event.DEFER, 0 if is_away(outcome) else 1
+                due_at = (
+                    self._retry_at(row, row.attempt + 1, now)
+                    if attempts
+                    else min(later(now, RELAY_AWAY), row.expires_at)
+                )
+                mark = Mark(
+                    id=row.id,
+                    phase=outcome.phase,
+                    code=outcome.code,
+                    enhanced=outcome.enhanced,
+                    text=outcome.text,
+                    due_at=Instant(due_at),
+                    attempts=attempts,
+                )
+        self._add(_Result(row=row, event=event, mark=mark, in_flight=in_flight))
+
+    def stumbled(self, row: Claimed, fault: str, *, in_flight: bool = False) -> None:
+        """An exception was caught while working on this very row."""
+        faults = row.faults + 1
+        mark = Mark(
+            id=row.id,
+            phase=Phase.INTERNAL,
+            code=None,
+            enhanced=None,
+            text=fault,
+            due_at=self._retry_at(row, faults, self._clock.now()),
+            attempts=0,
+            faults=1,
+        )
+        event = Event.PARK if faults >= MAX_FAULTS else Event.DEFER
+        self._add(_Result(row=row, event=event, mark=mark, in_flight=in_flight))
+
+    def hand_back_all(self) -> None:
+        """Owe again whatever is held and has no result: the sender leaves."""
+        known = {result.row.id for result in self._results}
+        for row in self._held.values():
+            if row.id not in known:
+                self.ended(row, Event.RELEASE)
+
+    async def commit(self) -> None:
+        """Commit what has come together until now, by one transaction."""
+        batch = self._results[:]
+        by_event: dict[Event, list[_Result]] = {}
+        for result in batch:
+            by_event.setdefault(result.event, []).append(result)
+        async with self._db.write() as tx:
+            for event, results in by_event.items():
+                await self._write(tx, event, results)
+        del self._results[: len(batch)]
+        for result in batch:
+            self._let_go(result)
+
+    async def _write(self, tx: Tx, event: Event, results: list[_Result]) -> None:
+        now, node = self._clock.now(), self._node
+        marks = [result.mark for result in results if result.mark is not None]
+        ids = [result.row.id for result in results]
+        match event:
+            case Event.ACCEPT:
+                await outbox.mark_handed_over(tx, marks, now=now)
+            case Event.DEFER:
+                await outbox.mark_deferred(tx, marks, node=node, now=now)
+            case Event.REFUSE | Event.PARK:
+                await outbox.mark_failed(tx, marks, node=node, now=now)
+            case Event.EXPIRE:
+                await outbox.mark_expired(tx, ids, node=node, now=now)
+            case _:
+                await outbox.release(tx, ids, node=node, now=now)
+
+    def _let_go(self, result: _Result) -> None:
+        row = result.row
+        if self._held.get(row.id) is row:  # else it was handed back and claimed again by the very same COMMIT
+            del self._held[row.id]
+        if result.in_flight:
+            self._window.release()
+        if row.broadcast_id is not None:
+            self._held_of[row.broadcast_id] -= 1
+            if self._held_of[row.broadcast_id] == 0:
+                del self._held_of[row.broadcast_id]
+                self.drained = True
+        if result.event is not Event.ACCEPT:
+            _tell(result)
+
+    def _retry_at(self, row: Claimed, attempt: int, now: Instant) -> Instant:
+        return retry_at(row.lane, attempt, now=now, expires_at=row.expires_at, jitter=self._dice.jitter())
+
+    def _add(self, result: _Result) -> None:
+        self._results.append(result)
+        self.some.set()
+
+    @property
+    def is_owing(self) -> bool:
+        """There is something to commit."""
+        return bool(self._results)
+
+
+def is_away(outcome: Outcome) -> bool:
+    """The relay could not be spoken to: this says nothing about the copy."""
+    return isinstance(outcome, Deferred) and outcome.phase in BEFORE_ANY_COPY
+
+
+def _tell(result: _Result) -> None:
+    delivery, mark = result.row.id, result.mark
+    match result.event:
+        case Event.DEFER if mark is not None:
+            log.info("delivery.deferred", delivery=delivery, phase=mark.phase, reply=mark.code, due=mark.due_at)
+        case Event.REFUSE if mark is not None:
+            log.warning(
+                "delivery.refused", delivery=delivery, phase=mark.phase, reply=mark.code, enhanced=mark.enhanced
+            )
+        case Event.PARK if mark is not None:
+            log.error("delivery.parked", delivery=delivery, fault=mark.text)
+        case Event.EXPIRE:
+            log.warning("delivery.expired", delivery=delivery)

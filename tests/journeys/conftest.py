@@ -1,0 +1,23 @@
+"""The sink and the gate for whole-gate tests."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.gate import Gate
+from tests.journeys.sink import Sink
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Sink]:
+    server = Sink()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def gate(tmp_path: Path) -> AsyncIterator[Gate]:
+    made = Gate(tmp_path / "gate")
+    yield made
+    await made.end()
