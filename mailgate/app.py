@@ -9,16 +9,15 @@ import contextlib
 import ipaddress
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Final, Literal
 
 import structlog
 
 from mailgate.core.addresses import parse_spec
-from mailgate.core.letters import House
 from mailgate.core.outages import StoreFull
+from mailgate.footing import Footing, open_footing
 from mailgate.journeys.addressbook import AddressBook
 from mailgate.journeys.allowance import Allowance
 from mailgate.journeys.deliver import Sender
@@ -27,8 +26,6 @@ from mailgate.journeys.inbox import Inbox
 from mailgate.journeys.invite import Inviter
 from mailgate.journeys.join import Join
 from mailgate.journeys.life import Expander
-from mailgate.journeys.links import Links
-from mailgate.journeys.passwords import Passwords
 from mailgate.journeys.reach import Reach
 from mailgate.journeys.send import Send
 from mailgate.journeys.stop import Stop
@@ -38,15 +35,13 @@ from mailgate.logs import fault_of
 from mailgate.ops.lock import SenderLock
 from mailgate.ops.wake import WakeSocket, ring
 from mailgate.places import folder
-from mailgate.runtime import Clock, Dice, SystemClock, SystemDice
+from mailgate.runtime import Clock
 from mailgate.settings import Settings, split_hostport
 from mailgate.smtp.door import LOOPBACK, Limits
 from mailgate.smtp.listener import Listener
 from mailgate.smtp.relay import NextServer, SmtpRelay
 from mailgate.smtp.tls import server_context
-from mailgate.store import kept, migrate
-from mailgate.store.db import Db, StoreUnfit, Tx
-from mailgate.vault import MAIL_KEYS, WEB_KEYS, AddressVault, Keys, KeysUnfit, TextVault, load_keys
+from mailgate.vault import MAIL_KEYS, WEB_KEYS, AddressVault
 from mailgate.web.app import Pages, create_app
 from mailgate.web.server import WebServer
 
@@ -60,79 +55,6 @@ _SENDER_GRACE_S: Final = 10
 _HOUSEKEEPING_S: Final = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
-    """What both sides stand on."""
-
-    settings: Settings
-    db: Db
-    keys: Keys
-    links: Links
-    texts: TextVault
-    passwords: Passwords
-    house: House
-    clock: Clock
-    dice: Dice
-
-
-@asynccontextmanager
-async def open_common(settings: Settings, names: tuple[str, ...]) -> AsyncIterator[Common]:
-    """The store and the keys, checked against each other.
-
-    Raises:
-        StoreUnfit, KeysUnfit: the text says what to do.
-    """
-    if not migrate.is_current(settings.database):
-        raise StoreUnfit(f"the database {settings.database} is not of this version: run `mailgate migrate`")
-    dice = SystemDice()
-    keys = load_keys(settings.keys_dir, names)
-    db = await Db.open(settings.database)
-    try:
-        async with db.write() as tx:
-            await prove_keys(tx, keys)
-        yield Common(
-            settings=settings,
-            db=db,
-            keys=keys,
-            links=Links(keys.ring("links"), settings.gate.public_url),
-            texts=TextVault(keys, dice),
-            passwords=Passwords(),
-            house=house_of(settings),
-            clock=SystemClock(),
-            dice=dice,
-        )
-    finally:
-        await db.close()
-
-
-async def prove_keys(tx: Tx, keys: Keys) -> None:
-    """Compare each key with what this database knows of it; what it does not know yet, it learns.
-
-    Raises:
-        KeysUnfit: a key is not the one that this database was written with.
-    """
-    known = await kept.key_proofs(tx)
-    for name, proofs in keys.proofs().items():
-        if name not in known:
-            await kept.add_key_proof(tx, key=name, proof=proofs[-1])
-        elif known[name] not in proofs:
-            raise KeysUnfit(f"the key file {name} is not the one that this database was written with: put the right one back")
-
-
-def house_of(settings: Settings) -> House:
-    """What every mail may mention."""
-    gate = settings.gate
-    return House(
-        domain=gate.domain,
-        name=gate.name,
-        board=gate.board,
-        public_url=gate.public_url.rstrip("/"),
-        helpline=gate.helpline,
-        timezone=gate.timezone,
-        boxes=settings.boxes,
-    )
-
-
 async def serve(settings: Settings, side: Side) -> None:
     """Run until a signal says to stop."""
     stop = asyncio.Event()
@@ -144,13 +66,13 @@ async def serve(settings: Settings, side: Side) -> None:
     async with AsyncExitStack() as stack:
         if side != "web":
             stack.enter_context(SenderLock(settings.state_dir / "sender.lock"))
-        common = await stack.enter_async_context(open_common(settings, names))
-        mail = None if side == "web" else MailSide(common)
+        footing = await stack.enter_async_context(open_footing(settings, names))
+        mail = None if side == "web" else MailSide(footing)
         wake = (lambda: ring(wake_path)) if mail is None else mail.sender.wake
         if mail is not None:
             ear = WakeSocket(wake_path, mail.sender.wake)
             stack.callback(ear.close)
-        web = None if side == "mail" else WebServer(create_app(pages_of(common, wake)))
+        web = None if side == "mail" else WebServer(create_app(pages_of(footing, wake)))
         async with asyncio.TaskGroup() as group:
             ports: dict[str, object] = {}
             if mail is not None:
@@ -170,31 +92,31 @@ async def serve(settings: Settings, side: Side) -> None:
 class MailSide:
     """Listener and sender."""
 
-    def __init__(self, common: Common) -> None:
-        settings = common.settings
+    def __init__(self, footing: Footing) -> None:
+        settings = footing.settings
         self._settings = settings
         self._stopping = asyncio.Event()
-        vault = AddressVault(common.keys, common.dice)
+        vault = AddressVault(footing.keys, footing.dice)
         exempt = (*LOOPBACK, *map(ipaddress.ip_network, settings.smtp.trusted_relays))
         self.sender = Sender(
-            db=common.db,
-            relay=relay_of(settings, common.clock),
-            writer=writing_of(common, vault),
-            expander=Expander(db=common.db, clock=common.clock),
-            clock=common.clock,
-            dice=common.dice,
+            db=footing.db,
+            relay=relay_of(settings, footing.clock),
+            writer=writing_of(footing, vault),
+            expander=Expander(db=footing.db, clock=footing.clock),
+            clock=footing.clock,
+            dice=footing.dice,
             window=settings.relay.window,
             connections=settings.relay.connections,
             grace_s=_SENDER_GRACE_S,
         )
-        self._inbox = inbox_of(common, vault, Allowance(exempt), self.sender.wake)
+        self._inbox = inbox_of(footing, vault, Allowance(exempt), self.sender.wake)
         tls = settings.tls
         self._listener = Listener(
             self._inbox,
             Limits(exempt=exempt),
             hostname=settings.gate.domain,
             tls=server_context(settings.folder / tls.cert, settings.folder / tls.key) if tls.cert else None,
-            clock=common.clock,
+            clock=footing.clock,
         )
 
     async def start(self, group: asyncio.TaskGroup) -> tuple[int, ...]:
@@ -219,48 +141,48 @@ class MailSide:
                 log.warning("sender.fault_caught", fault=fault_of(error))
 
 
-def writing_of(common: Common, vault: AddressVault) -> Writing:
+def writing_of(footing: Footing, vault: AddressVault) -> Writing:
     """What makes copies."""
     return Writing(
-        db=common.db,
+        db=footing.db,
         vault=vault,
-        texts=common.texts,
-        links=common.links,
-        writer=Writer(common.house, folder("templates")),
-        house=common.house,
-        send=send_of(common, wake=lambda: None),
+        texts=footing.texts,
+        links=footing.links,
+        writer=Writer(footing.house, folder("templates")),
+        house=footing.house,
+        send=send_of(footing, wake=lambda: None),
     )
 
 
-def inbox_of(common: Common, vault: AddressVault, allowance: Allowance, wake: Callable[[], None]) -> Inbox:
+def inbox_of(footing: Footing, vault: AddressVault, allowance: Allowance, wake: Callable[[], None]) -> Inbox:
     """What takes mail."""
-    settings = common.settings
-    book = AddressBook(vault, common.dice)
+    settings = footing.settings
+    book = AddressBook(vault, footing.dice)
     return Inbox(
-        db=common.db,
+        db=footing.db,
         vault=vault,
         book=book,
-        links=common.links,
-        inviter=Inviter(book=book, links=common.links, dice=common.dice),
-        drafter=Drafter(texts=common.texts, dice=common.dice),
+        links=footing.links,
+        inviter=Inviter(book=book, links=footing.links, dice=footing.dice),
+        drafter=Drafter(texts=footing.texts, dice=footing.dice),
         domain=settings.gate.domain,
         names=settings.boxes,
         operator=parse_spec(settings.gate.operator),
         allowance=allowance,
-        clock=common.clock,
-        dice=common.dice,
+        clock=footing.clock,
+        dice=footing.dice,
         wake=wake,
     )
 
 
-def send_of(common: Common, *, wake: Callable[[], None]) -> Send:
+def send_of(footing: Footing, *, wake: Callable[[], None]) -> Send:
     """What shows and moves broadcasts."""
     return Send(
-        db=common.db,
-        links=common.links,
-        texts=common.texts,
-        passwords=common.passwords,
-        clock=common.clock,
+        db=footing.db,
+        links=footing.links,
+        texts=footing.texts,
+        passwords=footing.passwords,
+        clock=footing.clock,
         wake=wake,
     )
 
@@ -282,25 +204,25 @@ def relay_of(settings: Settings, clock: Clock) -> SmtpRelay:
     return SmtpRelay(server, clock=clock)
 
 
-def pages_of(common: Common, wake: Callable[[], None]) -> Pages:
+def pages_of(footing: Footing, wake: Callable[[], None]) -> Pages:
     """What the pages stand on."""
-    settings = common.settings
+    settings = footing.settings
     return Pages(
         join=Join(
-            db=common.db,
-            links=common.links,
-            passwords=common.passwords,
-            clock=common.clock,
+            db=footing.db,
+            links=footing.links,
+            passwords=footing.passwords,
+            clock=footing.clock,
             timezone=settings.gate.timezone,
             wake=wake,
         ),
-        send=send_of(common, wake=wake),
+        send=send_of(footing, wake=wake),
         reach=Reach(
-            db=common.db, links=common.links, texts=common.texts, board=settings.gate.board, clock=common.clock
+            db=footing.db, links=footing.links, texts=footing.texts, board=settings.gate.board, clock=footing.clock
         ),
-        stop=Stop(db=common.db, links=common.links, clock=common.clock),
-        house=common.house,
-        clock=common.clock,
+        stop=Stop(db=footing.db, links=footing.links, clock=footing.clock),
+        house=footing.house,
+        clock=footing.clock,
         trusted_proxies=tuple(settings.web.trusted_proxies),
     )
 

@@ -4,10 +4,10 @@ from typing import Any  # rows on their way to JSON
 
 import click
 
-from mailgate.app import Common
 from mailgate.cli.root import config_option, iso, json_option, main, refuse, run, show, show_one
 from mailgate.core.broadcast import Event
 from mailgate.core.instants import SECOND
+from mailgate.footing import Footing
 from mailgate.journeys.life import move_broadcast
 from mailgate.ops.wake import ring
 from mailgate.store import audiences, broadcasts, kept, outbox, receipts
@@ -29,9 +29,9 @@ def broadcast() -> None:
 def list_broadcasts(context: click.Context, as_json: bool) -> None:
     """All broadcasts, newest first."""
 
-    async def work(common: Common) -> list[dict[str, Any]]:
-        async with common.db.read() as tx:
-            return [await _line(tx, common, row) for row in await broadcasts.all_broadcasts(tx)]
+    async def work(footing: Footing) -> list[dict[str, Any]]:
+        async with footing.db.read() as tx:
+            return [await _line(tx, footing, row) for row in await broadcasts.all_broadcasts(tx)]
 
     show(run(context, work), as_json=as_json)
 
@@ -44,21 +44,21 @@ def list_broadcasts(context: click.Context, as_json: bool) -> None:
 def show_broadcast(context: click.Context, broadcast_id: int, as_json: bool) -> None:
     """One broadcast with its text."""
 
-    async def work(common: Common) -> dict[str, Any]:
-        async with common.db.read() as tx:
+    async def work(footing: Footing) -> dict[str, Any]:
+        async with footing.db.read() as tx:
             row = await _known(tx, broadcast_id)
-            text = common.texts.open_text(row["text"], "text", broadcast_id)
-            return {**await _line(tx, common, row), "text": text}
+            text = footing.texts.open_text(row["text"], "text", broadcast_id)
+            return {**await _line(tx, footing, row), "text": text}
 
     show_one(run(context, work), as_json=as_json)
 
 
-async def _line(tx: Tx, common: Common, row: Row) -> dict[str, Any]:
+async def _line(tx: Tx, footing: Footing, row: Row) -> dict[str, Any]:
     counts = await receipts.delivery_counts(tx, row["id"])
     return {
         "id": row["id"],
         "kind": row["kind"],
-        "subject": common.texts.open_text(row["subject"], "subject", row["id"]),
+        "subject": footing.texts.open_text(row["subject"], "subject", row["id"]),
         "audience": [part["part"] for part in await audiences.parts_of(tx, row["id"])],
         "state": row["state"],
         "recipients": row["recipients"],
@@ -77,12 +77,12 @@ async def _known(tx: Tx, broadcast_id: int) -> Row:
 
 
 def _move(context: click.Context, broadcast_id: int, event: Event) -> None:
-    async def work(common: Common) -> None:
-        async with common.db.write() as tx:
+    async def work(footing: Footing) -> None:
+        async with footing.db.write() as tx:
             row = await _known(tx, broadcast_id)
-            if not await move_broadcast(tx, row, event, actor="operator", now=common.clock.now()):
+            if not await move_broadcast(tx, row, event, actor="operator", now=footing.clock.now()):
                 refuse(f"broadcast {broadcast_id} is {row['state']}: {event.value} is not possible now")
-        ring(common.settings.state_dir / "wake.sock")
+        ring(footing.settings.state_dir / "wake.sock")
 
     run(context, work)
 
@@ -126,18 +126,18 @@ def outbox_group() -> None:
 def stats(context: click.Context, as_json: bool) -> None:
     """How many mails are in which state, and how long the oldest has been waiting."""
 
-    async def work(common: Common) -> dict[str, Any]:
-        async with common.db.read() as tx:
-            return await outbox_stats(tx, common)
+    async def work(footing: Footing) -> dict[str, Any]:
+        async with footing.db.read() as tx:
+            return await outbox_stats(tx, footing)
 
     show_one(run(context, work), as_json=as_json)
 
 
-async def outbox_stats(tx: Tx, common: Common) -> dict[str, Any]:
+async def outbox_stats(tx: Tx, footing: Footing) -> dict[str, Any]:
     """The figures of `outbox stats`."""
     counts = await outbox.counts(tx)
     oldest = await outbox.oldest_pending(tx)
-    waiting = None if oldest is None else max(0, common.clock.now() - oldest) / SECOND
+    waiting = None if oldest is None else max(0, footing.clock.now() - oldest) / SECOND
     return {**counts.by_state, "oldest_pending_s": waiting, "by_lane": counts.by_lane}
 
 
@@ -153,8 +153,8 @@ def quarantine() -> None:
 def list_quarantine(context: click.Context, as_json: bool) -> None:
     """All quarantined mails, newest first."""
 
-    async def work(common: Common) -> list[dict[str, Any]]:
-        async with common.db.read() as tx:
+    async def work(footing: Footing) -> list[dict[str, Any]]:
+        async with footing.db.read() as tx:
             return [
                 {"id": row["id"], "reason": row["reason"], "octets": row["octets"], "received": iso(row["received_at"])}
                 for row in await kept.quarantined(tx)
@@ -170,12 +170,12 @@ def list_quarantine(context: click.Context, as_json: bool) -> None:
 def show_quarantined(context: click.Context, mail_id: int) -> None:
     """Print a quarantined mail, its envelope as lines before it. It holds personal data: mind where it goes."""
 
-    async def work(common: Common) -> bytes:
-        async with common.db.read() as tx:
+    async def work(footing: Footing) -> bytes:
+        async with footing.db.read() as tx:
             row = await kept.kept_by_id(tx, mail_id)
         if row is None:
             refuse(f"there is no quarantined mail {mail_id}; see `mailgate quarantine list`")
-        return AddressVault(common.keys, common.dice).open_mail(row["sealed"], mail_id)
+        return AddressVault(footing.keys, footing.dice).open_mail(row["sealed"], mail_id)
 
     click.echo(run(context, work), nl=False)
 
@@ -187,8 +187,8 @@ def show_quarantined(context: click.Context, mail_id: int) -> None:
 def drop(context: click.Context, mail_id: int) -> None:
     """Forget a quarantined mail."""
 
-    async def work(common: Common) -> bool:
-        async with common.db.write() as tx:
+    async def work(footing: Footing) -> bool:
+        async with footing.db.write() as tx:
             return await kept.drop_mail(tx, mail_id)
 
     if not run(context, work):

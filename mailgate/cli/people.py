@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import click
 
-from mailgate.app import Common
 from mailgate.cli.root import config_option, iso, json_option, main, refuse, run, show, show_one
 from mailgate.core import audience
 from mailgate.core.addresses import Address, BadPath, parse_spec
 from mailgate.core.audience import SchoolKind
+from mailgate.footing import Footing
 from mailgate.journeys.addressbook import AddressBook
 from mailgate.journeys.schools import new_registration_code
 from mailgate.store import audit, schools, staff
@@ -45,9 +45,9 @@ def add_school(context: click.Context, slug: str, name: str, kind: str, classes:
         refuse(f'"{slug}" cannot be a slug: use lower-case letters, digits and hyphens, and no word such as all or staff')
     parsed = [_class_of(text, kind) for text in classes]
 
-    async def work(common: Common) -> str:
-        async with common.db.write() as tx:
-            now = common.clock.now()
+    async def work(footing: Footing) -> str:
+        async with footing.db.write() as tx:
+            now = footing.clock.now()
             known = await schools.school_by_slug(tx, slug)
             if known is not None and (known["kind"] != kind or not parsed):
                 refuse(f'there is a school "{slug}" already; give --class to add classes to it')
@@ -56,7 +56,7 @@ def add_school(context: click.Context, slug: str, name: str, kind: str, classes:
             for grade, class_slug, class_name in parsed:
                 await schools.add_class(tx, school_id=school_id, grade=grade, slug=class_slug, name=class_name)
             if known is None:
-                await new_registration_code(tx, school_id=school_id, dice=common.dice, now=now)
+                await new_registration_code(tx, school_id=school_id, dice=footing.dice, now=now)
             await audit.record(tx, at=now, actor="operator", event="school.added", subject=f"school:{school_id}")
             code = await schools.newest_code(tx, school_id)
         assert code is not None
@@ -80,8 +80,8 @@ def _class_of(text: str, kind: str) -> tuple[int, str, str]:
 def list_schools(context: click.Context, as_json: bool) -> None:
     """All schools, newest first."""
 
-    async def work(common: Common) -> list[dict[str, Any]]:
-        async with common.db.read() as tx:
+    async def work(footing: Footing) -> list[dict[str, Any]]:
+        async with footing.db.read() as tx:
             counts = {row["school_id"]: row for row in await schools.counts_by_school(tx)}
             return [await _school_line(tx, row, counts.get(row["id"])) for row in await schools.all_schools(tx)]
 
@@ -109,8 +109,8 @@ async def _school_line(tx: Tx, row: Row, counts: Row | None) -> dict[str, Any]:
 def show_code(context: click.Context, slug: str, as_json: bool) -> None:
     """The registration code to print on the sheet."""
 
-    async def work(common: Common) -> dict[str, Any]:
-        async with common.db.read() as tx:
+    async def work(footing: Footing) -> dict[str, Any]:
+        async with footing.db.read() as tx:
             return await _code_line(tx, await _known_school(tx, slug))
 
     show_one(run(context, work), as_json=as_json)
@@ -124,12 +124,12 @@ def show_code(context: click.Context, slug: str, as_json: bool) -> None:
 def rotate_code(context: click.Context, slug: str, as_json: bool) -> None:
     """Give a school a new registration code; the old one ends now."""
 
-    async def work(common: Common) -> dict[str, Any]:
-        async with common.db.write() as tx:
-            now = common.clock.now()
+    async def work(footing: Footing) -> dict[str, Any]:
+        async with footing.db.write() as tx:
+            now = footing.clock.now()
             row = await _known_school(tx, slug)
             await schools.end_codes(tx, school_id=row["id"], valid_to=now)
-            await new_registration_code(tx, school_id=row["id"], dice=common.dice, now=now)
+            await new_registration_code(tx, school_id=row["id"], dice=footing.dice, now=now)
             await audit.record(tx, at=now, actor="operator", event="school.code_rotated", subject=f"school:{row['id']}")
             return await _code_line(tx, row)
 
@@ -181,7 +181,7 @@ def add_staff(
         member = _NewMember(role=role, scope=parsed, name=name, mailbox=parse_spec(address))
     except BadPath as error:
         refuse(f"--address: {error}")
-    show_one(run(context, lambda common: _enrol(common, member, pin)), as_json=as_json)
+    show_one(run(context, lambda footing: _enrol(footing, member, pin)), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,34 +192,34 @@ class _NewMember:
     mailbox: Address
 
 
-async def _enrol(common: Common, member: _NewMember, pin: str | None) -> dict[str, Any]:
+async def _enrol(footing: Footing, member: _NewMember, pin: str | None) -> dict[str, Any]:
     """Write a new member with what proves them; what is shown this once."""
-    dice = common.dice
+    dice = footing.dice
     pin = pin or dice.text("0123456789", _PIN_DIGITS)
     password = dice.text(_PASSWORD_ALPHABET, _PASSWORD_LETTERS)
     totp = dice.octets(_TOTP_OCTETS)
-    pin_hash, submission_hash = await asyncio.gather(common.passwords.hash(pin), common.passwords.hash(password))
-    async with common.db.write() as tx:
-        now = common.clock.now()
+    pin_hash, submission_hash = await asyncio.gather(footing.passwords.hash(pin), footing.passwords.hash(password))
+    async with footing.db.write() as tx:
+        now = footing.clock.now()
         if not isinstance(member.scope, audience.City):
             await _known_school(tx, member.scope.slug)
         staff_id = await staff.next_id(tx)
         added = await staff.add_staff(
             tx,
             staff_id=staff_id,
-            address_id=await AddressBook(AddressVault(common.keys, dice), dice).enter(tx, member.mailbox, now=now),
+            address_id=await AddressBook(AddressVault(footing.keys, dice), dice).enter(tx, member.mailbox, now=now),
             name=member.name,
             role=member.role,
             scope=str(member.scope),
             pin_hash=pin_hash,
             submission_hash=submission_hash,
-            totp_sealed=common.texts.seal_totp(totp, staff_id),
+            totp_sealed=footing.texts.seal_totp(totp, staff_id),
             now=now,
         )
         if not added:
             refuse("that address is enrolled already; see `mailgate staff list`")
         await audit.record(tx, at=now, actor="operator", event="staff.added", subject=f"staff:{staff_id}")
-    issuer = quote(common.house.name)
+    issuer = quote(footing.house.name)
     secret = base64.b32encode(totp).decode()
     return {
         "id": staff_id,
@@ -237,8 +237,8 @@ async def _enrol(common: Common, member: _NewMember, pin: str | None) -> dict[st
 def list_staff(context: click.Context, as_json: bool) -> None:
     """All staff, newest first; nothing secret."""
 
-    async def work(common: Common) -> list[dict[str, Any]]:
-        async with common.db.read() as tx:
+    async def work(footing: Footing) -> list[dict[str, Any]]:
+        async with footing.db.read() as tx:
             return [
                 {
                     "id": row["id"],
@@ -261,9 +261,9 @@ def list_staff(context: click.Context, as_json: bool) -> None:
 def disable_staff(context: click.Context, staff_id: int) -> None:
     """Treat somebody's mails as a stranger's from now on."""
 
-    async def work(common: Common) -> bool:
-        async with common.db.write() as tx:
-            now = common.clock.now()
+    async def work(footing: Footing) -> bool:
+        async with footing.db.write() as tx:
+            now = footing.clock.now()
             done = await staff.disable(tx, staff_id=staff_id, now=now)
             if done:
                 await audit.record(tx, at=now, actor="operator", event="staff.disabled", subject=f"staff:{staff_id}")

@@ -9,9 +9,9 @@ from typing import Any, Final, NoReturn, TypeVar  # Any: rows on their way to JS
 import click
 
 from mailgate import __version__
-from mailgate.app import Common, open_common
 from mailgate.core.instants import Instant, to_datetime
 from mailgate.core.outages import StoreFull
+from mailgate.footing import Footing, open_footing
 from mailgate.settings import Settings, SettingsUnfit, load
 from mailgate.store.db import StoreUnfit
 from mailgate.vault import MAIL_KEYS, KeysUnfit
@@ -76,13 +76,13 @@ def settings_of(context: click.Context) -> Settings:
         raise BadConfiguration("\n".join(error.faults)) from None
 
 
-def run(context: click.Context, work: Callable[[Common], Awaitable[T]]) -> T:
+def run(context: click.Context, work: Callable[[Footing], Awaitable[T]]) -> T:
     """Do some work on the open store."""
     settings = settings_of(context)
 
     async def with_store() -> T:
-        async with open_common(settings, MAIL_KEYS) as common:
-            return await work(common)
+        async with open_footing(settings, MAIL_KEYS) as footing:
+            return await work(footing)
 
     return unfit_refused(lambda: asyncio.run(with_store()))
 

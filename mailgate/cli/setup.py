@@ -3,13 +3,13 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import Literal
 
 import click
-import uvloop
 
-from mailgate import __version__, app, logs
-from mailgate.app import Common, open_common
+from mailgate import __version__, logs
 from mailgate.cli.root import BadConfiguration, Refused, config_option, main, refuse, settings_of, unfit_refused
+from mailgate.footing import Footing, open_footing
 from mailgate.journeys.sample import load_sample
 from mailgate.ops.certificate import self_signed
 from mailgate.ops.lock import AlreadyRunning
@@ -120,7 +120,7 @@ def _make(settings: Settings, text: str) -> None:
     migrations.upgrade(settings.database)
 
     async def learn_keys() -> None:
-        async with open_common(settings, MAIL_KEYS):
+        async with open_footing(settings, MAIL_KEYS):
             pass
 
     asyncio.run(learn_keys())
@@ -132,19 +132,19 @@ def _write_private(path: Path, content: bytes) -> None:
 
 
 async def _with_sample(settings: Settings) -> None:
-    async with open_common(settings, MAIL_KEYS) as common:
-        await _load(common)
+    async with open_footing(settings, MAIL_KEYS) as footing:
+        await _load(footing)
 
 
-async def _load(common: Common) -> None:
+async def _load(footing: Footing) -> None:
     await load_sample(
         folder("data") / "sample",
-        db=common.db,
-        keys=common.keys,
-        texts=common.texts,
-        passwords=common.passwords,
-        clock=common.clock,
-        dice=common.dice,
+        db=footing.db,
+        keys=footing.keys,
+        texts=footing.texts,
+        passwords=footing.passwords,
+        clock=footing.clock,
+        dice=footing.dice,
     )
 
 
@@ -179,8 +179,12 @@ def version() -> None:
 @click.argument("side", type=click.Choice(["both", "mail", "web"]), default="both")
 @config_option
 @click.pass_context
-def serve(context: click.Context, side: app.Side) -> None:
+def serve(context: click.Context, side: Literal["both", "mail", "web"]) -> None:
     """Run both sides, or only the mail side or the web side."""
+    import uvloop
+
+    from mailgate import app
+
     settings = settings_of(context)
     logs.configure()
 

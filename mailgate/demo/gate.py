@@ -48,8 +48,14 @@ class Gate:
         """Serve; returns when the log says that mail and pages are served."""
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(*_MAILGATE, "-c", str(self.folder / "mailgate.toml"), "serve"),
-                stdin=DEVNULL, stdout=DEVNULL, stderr=log, env=_environment(),
+                *_MAILGATE,
+                "serve",
+                "-c",
+                str(self.folder / "mailgate.toml"),
+                stdin=DEVNULL,
+                stdout=DEVNULL,
+                stderr=log,
+                env=_environment(),
                 start_new_session=True,  # Ctrl-C is for the demo, which then ends the gate in order
             )
         self._begun.set()

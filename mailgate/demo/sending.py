@@ -14,7 +14,7 @@ from mailgate.demo.catcher import Caught
 from mailgate.demo.city import Row
 from mailgate.demo.mails import read
 from mailgate.demo.stage import Stage, box
-from mailgate.demo.story import Amiss
+from mailgate.demo.story import Amiss, Story
 from mailgate.demo.wire import Outgoing
 from mailgate.journeys.sample import SAMPLE_PIN
 
@@ -62,7 +62,7 @@ async def broadcast(stage: Stage, plan: Plan) -> Sent:
         raise Amiss(f"only {len(copies)} copies came within {_ALL_COPIES_S:.0f} s, and {len(expected):,} should have")
     first, last = copies[0].at - pressed, copies[-1].at - pressed
     stage.story.say(f"first copy after {first:.2f} s, all {len(copies):,} after {last:.2f} s")
-    _compare(stage, plan, copies, expected)
+    compare(stage.story, plan, copies, expected)
     return Sent(plan=plan, copies=copies, expected=len(expected), seconds=last)
 
 
@@ -93,7 +93,7 @@ async def _preview(stage: Stage, plan: Plan, addresses: int) -> str:
     return links[0]
 
 
-def _compare(stage: Stage, plan: Plan, copies: Sequence[Caught], expected: Mapping[str, tuple[str, ...]]) -> None:
+def compare(story: Story, plan: Plan, copies: Sequence[Caught], expected: Mapping[str, tuple[str, ...]]) -> None:
     """Each address of the audience exactly once, nobody else, and the right children in each copy."""
     got = Counter(copy.recipient for copy in copies)
     faults = {
@@ -112,10 +112,10 @@ def _compare(stage: Stage, plan: Plan, copies: Sequence[Caught], expected: Mappi
         if readings[address].subject != plan.subject or plan.text not in readings[address].text
     ]
     for what, addresses in faults.items():
-        stage.story.check(not addresses, f"{len(addresses)} addresses {what}, such as {', '.join(addresses[:3])}")
+        story.check(not addresses, f"{len(addresses)} addresses {what}, such as {', '.join(addresses[:3])}")
     senders = len({copy.sender for copy in copies})
-    stage.story.check(senders == len(copies), f"{len(copies)} copies have {senders} return paths and should have one each")
+    story.check(senders == len(copies), f"{len(copies)} copies have {senders} return paths and should have one each")
     if not any(faults.values()):
         several = sum(len(names) > 1 for names in expected.values())
-        stage.story.say(f"RCPT TO: each of the {len(expected):,} addresses of the audience exactly once, and no other;")
-        stage.story.say(f"  every copy names the right children, {several} of them more than one")
+        story.say(f"RCPT TO: each of the {len(expected):,} addresses of the audience exactly once, and no other;")
+        story.say(f"  every copy names the right children, {several} of them more than one")

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from mailgate.core.headers import decode_words
 from mailgate.demo.catcher import Catcher, Caught
 from mailgate.demo.mails import Reading, read
 from mailgate.places import folder
@@ -64,7 +65,7 @@ def _facts(mail: Caught) -> dict[str, object]:
     return {
         "mail": mail,
         "subject": reading.subject,
-        "headers": [(name, value) for name, value in reading.headers if name.lower() in _SHOWN],
+        "headers": [(name, decode_words(value)) for name, value in reading.headers if name.lower() in _SHOWN],
         # Every other piece is a link.
         "pieces": [(piece, index % 2 == 1) for index, piece in enumerate(_LINK.split(reading.text))],
     }

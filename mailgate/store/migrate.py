@@ -1,21 +1,27 @@
-"""Bring a database file to the schema of this version. Plain SQL in alembic's steps, all of them in one transaction."""
+"""Bring a database file to the schema of this version. Plain SQL in alembic's steps, all of them in one transaction.
 
+Alembic is loaded when there is something to do: every start asks whether there is, and only that must be quick.
+"""
+
+import sqlite3
 from pathlib import Path
-from typing import Any, Final  # Any: what a driver hands to an event
+from typing import TYPE_CHECKING, Any, Final  # Any: what a driver hands to an event
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, create_engine, event
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _STEPS: Final = Path(__file__).parent / "migrations"
 
 
 def upgrade(path: Path) -> None:
     """Create the file or bring it up to date; nothing happens if it is."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_STEPS))
+    config.set_main_option("path_separator", "os")
     with _connected(path) as connection:
-        config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
@@ -25,23 +31,24 @@ def is_current(path: Path) -> bool:
     """Whether the file has the schema of this version."""
     if not path.exists():
         return False
-    with _connected(path) as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest()
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.OperationalError:  # no such table: nobody has migrated it yet
+        return False
+    finally:
+        connection.close()
+    return rows == [(newest(),)]
 
 
-def newest() -> str | None:
-    """The name of the last step."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+def newest() -> str:
+    """The name of the last step: its file is `NAME_what.py`."""
+    return max(step.name for step in (_STEPS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_STEPS))
-    config.set_main_option("path_separator", "os")
-    return config
+def _connected(path: Path) -> "Connection":
+    from sqlalchemy import NullPool, create_engine, event
 
-
-def _connected(path: Path) -> Connection:
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
 
     # The driver's own way of beginning would leave DDL outside the transaction: a step that fails would leave half a table.
@@ -51,7 +58,7 @@ def _connected(path: Path) -> Connection:
         connection.execute("PRAGMA journal_mode = wal")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
+    def _begin(connection: "Connection") -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine.connect()

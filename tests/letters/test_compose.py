@@ -106,6 +106,8 @@ def test_a_mail_that_is_handed_on_arrives_octet_by_octet(content: bytes) -> None
         (b"Subject: a\r\n\r\nb\r\n", "message/rfc822"),
         (b"Subject: a\r\n\r\n" + b"b" * 998, "message/rfc822"),
         (b"Subject: a\r\n\r\n" + b"b" * 999, "application/octet-stream"),
+        (b"Subject: a\r\n\r\n" + b"b" * 998 + b"\r\nc", "message/rfc822"),
+        (b"Subject: a\r\n\r\n" + b"b" * 999 + b"\r\nc", "application/octet-stream"),
         (b"Subject: a\n\nb\n", "application/octet-stream"),
         (b"a\rb", "application/octet-stream"),
         (b"a\0b", "application/octet-stream"),

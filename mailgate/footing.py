@@ -1,0 +1,87 @@
+"""The footing: what both sides and the commands stand on, the store and the keys, opened and checked against each other."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from mailgate.core.letters import House
+from mailgate.journeys.links import Links
+from mailgate.journeys.passwords import Passwords
+from mailgate.runtime import Clock, Dice, SystemClock, SystemDice
+from mailgate.settings import Settings
+from mailgate.store import kept, migrate
+from mailgate.store.db import Db, StoreUnfit, Tx
+from mailgate.vault import Keys, KeysUnfit, TextVault, load_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """What both sides stand on."""
+
+    settings: Settings
+    db: Db
+    keys: Keys
+    links: Links
+    texts: TextVault
+    passwords: Passwords
+    house: House
+    clock: Clock
+    dice: Dice
+
+
+@asynccontextmanager
+async def open_footing(settings: Settings, names: tuple[str, ...]) -> AsyncIterator[Footing]:
+    """The store and the keys, checked against each other.
+
+    Raises:
+        StoreUnfit, KeysUnfit: the text says what to do.
+    """
+    if not migrate.is_current(settings.database):
+        raise StoreUnfit(f"the database {settings.database} is not of this version: run `mailgate migrate`")
+    dice = SystemDice()
+    keys = load_keys(settings.keys_dir, names)
+    db = await Db.open(settings.database)
+    try:
+        async with db.write() as tx:
+            await prove_keys(tx, keys)
+        yield Footing(
+            settings=settings,
+            db=db,
+            keys=keys,
+            links=Links(keys.ring("links"), settings.gate.public_url),
+            texts=TextVault(keys, dice),
+            passwords=Passwords(),
+            house=house_of(settings),
+            clock=SystemClock(),
+            dice=dice,
+        )
+    finally:
+        await db.close()
+
+
+async def prove_keys(tx: Tx, keys: Keys) -> None:
+    """Compare each key with what this database knows of it; what it does not know yet, it learns.
+
+    Raises:
+        KeysUnfit: a key is not the one that this database was written with.
+    """
+    known = await kept.key_proofs(tx)
+    for name, proofs in keys.proofs().items():
+        if name not in known:
+            await kept.add_key_proof(tx, key=name, proof=proofs[-1])
+        elif known[name] not in proofs:
+            raise KeysUnfit(f"the key file {name} is not the one that this database was written with: put the right one back")
+
+
+def house_of(settings: Settings) -> House:
+    """What every mail may mention."""
+    gate = settings.gate
+    return House(
+        domain=gate.domain,
+        name=gate.name,
+        board=gate.board,
+        public_url=gate.public_url.rstrip("/"),
+        helpline=gate.helpline,
+        timezone=gate.timezone,
+        boxes=settings.boxes,
+    )
