@@ -49,6 +49,7 @@ class Reading:
 
     subject: str
     text: str
+    to: str
     reply_to: str
     headers: tuple[tuple[str, str], ...]
 
@@ -79,11 +80,13 @@ def read(mail: Caught) -> Reading:
     """Decode a mail."""
     message = message_from_bytes(mail.content, policy=policy.default)
     body = message.get_body(("plain",))
+    headers = tuple((name, " ".join(str(value).split())) for name, value in message.raw_items())
     return Reading(
         subject=str(message["Subject"] or ""),
         text=str(body.get_content()).replace("\r\n", "\n") if body is not None else "",
+        to=", ".join(value for name, value in headers if name.lower() == "to"),
         reply_to=str(message["Reply-To"] or ""),
-        headers=tuple((name, " ".join(str(value).split())) for name, value in message.raw_items()),
+        headers=headers,
     )
 
 

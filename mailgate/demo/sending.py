@@ -106,6 +106,9 @@ def compare(story: Story, plan: Plan, copies: Sequence[Caught], expected: Mappin
     faults["got a copy that names other children than theirs"] = [
         address for address in known if readings[address].children != expected[address]
     ]
+    faults["got a copy whose To: is not they alone"] = [
+        address for address in known if readings[address].to != f"<{address}>"
+    ]
     faults["got another subject or text"] = [
         address
         for address in known

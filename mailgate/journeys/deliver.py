@@ -41,7 +41,6 @@ T = TypeVar("T")
 BATCH: Final = 500
 LEASE: Final = 15 * MINUTE  # longer than the longest wait for an answer
 _RENEW_AFTER_S: Final = 300.0
-_LOOK_AFTER_S: Final = 1.0
 _URGENT: Final = (Lane.ALARM, Lane.SINGLE)
 _NOTHING: Final = Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text="nothing to send")
 _NOTHING_YET: Final = Deferred(phase=Phase.INTERNAL, code=None, enhanced=None, text="nothing to send yet")
@@ -92,6 +91,7 @@ class Sender:
         connections: int = 16,
         batch: int = BATCH,
         grace_s: float = 10.0,
+        look_s: float = 1.0,  # between two looks when nobody wakes it
         pause_s: float = 1.0,  # after a fault
         rests_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0),
     ) -> None:
@@ -104,6 +104,7 @@ class Sender:
         self._connections = connections
         self._batch = batch
         self._grace_s = grace_s
+        self._look_s = look_s
         self._pause_s = pause_s
         self._rests_s = rests_s
         self._marks = Marks(db=db, clock=clock, dice=dice, node=node, window=window)
@@ -171,7 +172,7 @@ class Sender:
                 await asyncio.sleep(self._pause_s)
             elif not again:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_AFTER_S):
+                    async with asyncio.timeout(self._look_s):
                         await self._stir.wait()
 
     async def _look(self) -> bool:

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from mailgate.core import registration
 from mailgate.core.instants import Instant, to_datetime
 from mailgate.core.letters import House
-from mailgate.letters.folder import templates_dir
+from mailgate.places import folder
 
 Road: TypeAlias = Literal["join", "send", "copy", "stop"]
 DeadReason: TypeAlias = Literal["invalid", "expired", "burnt"]
@@ -54,11 +54,11 @@ class Views:
     """Makes pages."""
 
     def __init__(self, house: House) -> None:
-        folder = templates_dir() / "web"
+        templates = folder("templates") / "web"
         self._zone = ZoneInfo(house.timezone)
-        self._css = (folder / "app.css").read_bytes()
+        self._css = (templates / "app.css").read_bytes()
         self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folder),
+            loader=jinja2.FileSystemLoader(templates),
             undefined=jinja2.StrictUndefined,
             autoescape=True,
             trim_blocks=True,
@@ -106,11 +106,11 @@ class Views:
     def _when(self, instant: Instant) -> str:
         moment = self._local(instant)
         day = f"{moment.year}年{moment.month}月{moment.day}日（{_WEEKDAYS[moment.weekday()]}）"
-        return f"{day}{moment.hour}時{moment.minute:02d}分"
+        return day + self._clock_time(instant)
 
     def _clock_time(self, instant: Instant) -> str:
         moment = self._local(instant)
-        return f"{moment.hour}時{moment.minute:02d}分"
+        return f"{moment.hour}時{moment.minute}分" if moment.minute else f"{moment.hour}時"
 
 
 def _number(count: int) -> str:

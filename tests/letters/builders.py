@@ -21,8 +21,8 @@ from mailgate.core.letters import (
     StaffRefused,
     Stopped,
 )
-from mailgate.letters.folder import templates_dir
 from mailgate.letters.writer import Writer
+from mailgate.places import folder
 
 PAGES = "https://touroku.example.jp"
 NOW = Instant(1_795_502_400_000_000)  # Tuesday 2026-11-24, 15:40 in Tokyo
@@ -104,7 +104,7 @@ SINGLE: tuple[Letter, ...] = (
 
 
 def a_writer(house: House = HOUSE) -> Writer:
-    return Writer(house, templates_dir())
+    return Writer(house, folder("templates"))
 
 
 def read(mail: bytes) -> EmailMessage:

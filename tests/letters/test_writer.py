@@ -25,8 +25,8 @@ from mailgate.core.letters import (
     fits,
 )
 from mailgate.letters import headers
-from mailgate.letters.folder import templates_dir
 from mailgate.letters.writer import LetterTooLong, Prepared, Writer
+from mailgate.places import folder
 from tests.letters.builders import (
     BROADCAST,
     COMPLETION,
@@ -462,7 +462,7 @@ def test_what_is_too_long_is_not_written() -> None:
 
 
 def test_a_template_that_names_what_it_is_not_given_is_an_error(tmp_path: Path) -> None:
-    shutil.copytree(templates_dir() / "mail", tmp_path / "mail")
+    shutil.copytree(folder("templates") / "mail", tmp_path / "mail")
     (tmp_path / "mail" / "stopped" / "text.ja.txt").write_text("{{ resume_page }}", encoding="utf-8")
     writer = Writer(HOUSE, tmp_path)
     with pytest.raises(jinja2.UndefinedError, match="resume_page"):
@@ -471,7 +471,7 @@ def test_a_template_that_names_what_it_is_not_given_is_an_error(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", [letter.name for letter in (*LETTERS, BroadcastText)])
 def test_a_missing_template_stops_the_start(tmp_path: Path, name: str) -> None:
-    shutil.copytree(templates_dir() / "mail", tmp_path / "mail")
+    shutil.copytree(folder("templates") / "mail", tmp_path / "mail")
     (tmp_path / "mail" / name / "subject.ja.txt").unlink()
     with pytest.raises(jinja2.TemplateNotFound):
         Writer(HOUSE, tmp_path)

@@ -46,7 +46,10 @@ HARMLESS = (
 # A finger's width, as WCAG 2.2 (2.5.8) wants it at least, in CSS pixels.
 TARGET = 24
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 
 class Phone:
@@ -111,7 +114,7 @@ class Phone:
             self.complaints.append("the style sheet did not come")
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -119,14 +122,14 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(params=list(SIZES))
+@pytest_asyncio.fixture(params=list(SIZES), loop_scope="module")
 async def phone(request: pytest.FixtureRequest, chromium: Browser, artefacts: Path) -> AsyncIterator[Phone]:
     site = Site(public_url="http://127.0.0.1:8080")
     server = WebServer(site.app)
     port = await server.start("127.0.0.1", 0)
     width, height = SIZES[request.param]
     context = await chromium.new_context(
-        viewport={"width": width, "height": height}, java_script_enabled=False, locale="ja-JP", device_scale_factor=2
+        viewport={"width": width, "height": height}, java_script_enabled=False, locale="ja-JP"
     )
     yield Phone(await context.new_page(), site, f"http://127.0.0.1:{port}", request.param, artefacts)
     await context.close()
@@ -281,9 +284,8 @@ async def test_a_teacher_confirms_watches_and_halts(phone: Phone) -> None:
     await phone.keep("send-done")
 
 
-@pytest.mark.parametrize(
-    "name, path, status",
-    [
+async def test_pages_without_a_form_fit(phone: Phone) -> None:
+    for name, path, status in (
         ("help", "/help/", 200),
         ("dead-join-invalid", "/j/x", 404),
         ("dead-join-expired", f"/j/{EXPIRED_TOKEN}", 410),
@@ -292,12 +294,10 @@ async def test_a_teacher_confirms_watches_and_halts(phone: Phone) -> None:
         ("dead-copy", "/k/x", 404),
         ("dead-stop", "/stop/x", 404),
         ("problem-404", "/attic", 404),
-    ],
-)
-async def test_a_page_without_a_form_fits(phone: Phone, name: str, path: str, status: int) -> None:
-    answer = await phone.open(path)
-    assert answer.status == status
-    await phone.keep(name)
+    ):
+        answer = await phone.open(path)
+        assert answer.status == status
+        await phone.keep(name)
 
 
 async def test_refusals_and_faults_fit(phone: Phone) -> None:
@@ -344,7 +344,8 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_every_text_colour_stands_out_from_every_ground_it_is_on() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_text_colour_stands_out_from_every_ground_it_is_on() -> None:
     css = Path("templates/web/app.css").read_text(encoding="utf-8")
     named = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", css))
     for text in ("ink", "soft", "blue", "red"):

@@ -14,7 +14,7 @@ async def test_a_broadcast_is_a_page_with_a_button(site: Site) -> None:
         "緊急連絡",
         "明日は臨時休業です",
         "北小学校",
-        "2026年1月1日（木）1時00分",
+        "2026年1月1日（木）1時",
         "<button>確認しました</button>",
     ):
         assert words in page

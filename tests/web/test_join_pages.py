@@ -56,7 +56,7 @@ async def test_a_link_offers_a_new_registration_and_tells_until_when(site: Site)
     page = await site.get(f"/j/{TOKEN}")
     assert page.status_code == 200
     assert re.search(rf'<a class="button" href="/j/{TOKEN}/new">新規登録の人はこちら</a>', page.text)
-    assert "2026年1月2日（金）0時00分" in page.text
+    assert "2026年1月2日（金）0時まで" in page.text
     assert "ドコモ" in page.text
     assert "フリーメール" not in page.text
 
