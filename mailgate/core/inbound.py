@@ -27,7 +27,7 @@ def digest_material(mail: Inbound, headers: Headers) -> bytes:
     """The bytes that two deliveries of one mail have in common, framed so that no two different mails share them."""
     sender = "" if mail.sender is NULL_PATH else mail.sender.key
     recipients = sorted({recipient.key for recipient in mail.recipients})
-    message_id = (headers.first("message-id") or "").strip()
+    message_id = headers.first("message-id")
     envelope = [key.encode("ascii") for key in (sender, *recipients)]
     if message_id:
         return _framed([*envelope, b"message-id", message_id.encode("latin-1")])

@@ -16,7 +16,8 @@ from mailgate.demo.stage import Stage
 
 _SETTLE_S: Final = 20.0
 _LOOK_S: Final = 0.2
-_HEAD: Final = ("audience", "kind", "recipients", "handed over", "delivered", "bounced", "failed", "confirmed", "seconds")
+_KEYS: Final = ("recipients", "handed_over", "delivered", "bounced", "failed", "confirmed")
+_HEAD: Final = ("audience", "kind", *(key.replace("_", " ") for key in _KEYS), "seconds")
 
 
 async def bounce(stage: Stage, mail: Caught) -> None:
@@ -33,9 +34,7 @@ async def counts(stage: Stage, *, sent: Sequence[Sent], receipts: Sequence[int],
     rows: list[Sequence[object]] = [_HEAD]
     for line, each, confirmed in zip(reversed(listed), sent, receipts, strict=True):
         bounced = 1 if each is sent[-1] else 0
-        rows.append([
-            ",".join(line["audience"]), line["kind"], *(line[key] for key in _KEYS), round(each.seconds, 1),
-        ])  # fmt: skip
+        rows.append((",".join(line["audience"]), line["kind"], *(line[key] for key in _KEYS), each.seconds))
         wanted: dict[str, object] = {"recipients": each.expected, "handed_over": each.expected - bounced, "bounced": bounced}
         wanted |= {"confirmed": confirmed, "state": "done", **dict.fromkeys(("delivered", "failed", "expired", "cancelled"), 0)}
         _differences(stage, f"broadcast {line['id']}", line, wanted)
@@ -43,9 +42,6 @@ async def counts(stage: Stage, *, sent: Sequence[Sent], receipts: Sequence[int],
     await _outbox(stage)
     await _schools(stage)
     _everything(stage, sent, completions)
-
-
-_KEYS: Final = ("recipients", "handed_over", "delivered", "bounced", "failed", "confirmed")
 
 
 async def _settled(stage: Stage, broadcasts: int) -> list[dict[str, Any]]:
@@ -93,7 +89,7 @@ def _everything(stage: Stage, sent: Sequence[Sent], completions: Sequence[Caught
         owed += Counter(stage.city.audience(each.plan.school).keys())
     got = Counter(mail.recipient for mail in stage.catcher.mails)
     for address in (owed - got) + (got - owed):
-        stage.story.check(False, f"{address} got {got[address]} mails in all and should have got {owed[address]}")
+        stage.story.check(False, f"mails in all to {address}: {got[address]}, and there should be {owed[address]}")
     answered = [sender for sender in silent_senders() if got[sender]]
     stage.story.check(not answered, f"automatic mail was answered: {', '.join(answered)}")
     if got == owed:

@@ -23,6 +23,7 @@ from mailgate.places import folder
 SCHOOL: Final = "kita-es"
 # One line a phone: file, sender, what happened.
 _WIDTHS: Final = (23, 40)
+_SHORT_CODE: Final = re.compile(r"(?m)^\d{4} \d{4}$")
 _WANTS_TAKEN_ID: Final = 1  # the second family
 
 
@@ -70,10 +71,12 @@ async def _join(stage: Stage, row: dict[str, str], child: Child, code: str) -> C
     since = len(stage.catcher.mails)
     await stage.hand_in(_blank(row))
     invitation = await stage.next_mail(sender, since=since, what="the invitation")
-    since = len(stage.catcher.mails)
-    done, remark = await _register(read(invitation).link, child, code)
+    reading, since = read(invitation), len(stage.catcher.mails)
+    stage.story.check(_SHORT_CODE.search(reading.text) is not None, f"the invitation to {sender} has no short code")
+    done, remark = await _register(reading.link, child, code)
     stage.city.enter(SCHOOL, child.name, [sender])
     completion = await stage.next_mail(sender, since=since, what="the completion mail")
+    stage.story.check(child.name in read(completion).text, f"the completion mail to {sender} does not name {child.name}")
     what = f"invited after {invitation.at - began:.2f} s, registered {child.name}, {_place(stage, done, child)}"
     stage.story.say(row["file"].removesuffix(".eml"), sender, what, widths=_WIDTHS)
     if remark:

@@ -29,6 +29,7 @@ from mailgate.runtime import SystemClock, SystemDice
 from mailgate.web.server import WebServer
 
 _VIEWER_GRACE_S: Final = 1.0
+_LAST_WORDS_S: Final = 1.0
 _CLOSURE: Final = """\
 大雪のため、本日は臨時休業とします。
 児童は登校させず、自宅で過ごさせてください。
@@ -83,17 +84,19 @@ async def _unless_ended(work: Coroutine[Any, Any, None], *, gate: Gate, stopping
     Raises:
         Amiss: from the work, or the gate ended before.
     """
-    tasks = [asyncio.create_task(work), asyncio.create_task(gate.ended()), asyncio.create_task(stopping.wait())]
+    done, ended, told = (asyncio.create_task(each) for each in (work, gate.ended(), stopping.wait()))
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks[:2]:
+        await asyncio.wait((done, ended, told), return_when=asyncio.FIRST_COMPLETED)
+        if done.done() and done.exception() is not None:  # perhaps because the gate has ended, which then is what to say
+            await asyncio.wait((ended,), timeout=_LAST_WORDS_S)
+        for task in (ended, done):
             if task.done():
                 task.result()
-        return tasks[0].done()
+        return done.done()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in (done, ended, told):
+            each.cancel()
+        await asyncio.gather(done, ended, told, return_exceptions=True)
 
 
 async def _end(gate: Gate, story: Story) -> None:

@@ -97,25 +97,25 @@ def compare(story: Story, plan: Plan, copies: Sequence[Caught], expected: Mappin
     """Each address of the audience exactly once, nobody else, and the right children in each copy."""
     got = Counter(copy.recipient for copy in copies)
     faults = {
-        "of the audience got no copy": [address for address in expected if address not in got],
-        "got more than one copy": [address for address, times in got.items() if times > 1],
-        "outside the audience got a copy": [address for address in got if address not in expected],
+        "of the audience without a copy": [address for address in expected if address not in got],
+        "with more than one copy": [address for address, times in got.items() if times > 1],
+        "outside the audience with a copy": [address for address in got if address not in expected],
     }
     readings = {copy.recipient: read(copy) for copy in copies}
     known = [address for address in readings if address in expected]
-    faults["got a copy that names other children than theirs"] = [
+    faults["with a copy that names other children than theirs"] = [
         address for address in known if readings[address].children != expected[address]
     ]
-    faults["got a copy whose To: is not they alone"] = [
+    faults["with a copy whose To: is not they alone"] = [
         address for address in known if readings[address].to != f"<{address}>"
     ]
-    faults["got another subject or text"] = [
+    faults["with another subject or text"] = [
         address
         for address in known
         if readings[address].subject != plan.subject or plan.text not in readings[address].text
     ]
     for what, addresses in faults.items():
-        story.check(not addresses, f"{len(addresses)} addresses {what}, such as {', '.join(addresses[:3])}")
+        story.check(not addresses, f"addresses {what}: {len(addresses)}, such as {', '.join(addresses[:3])}")
     senders = len({copy.sender for copy in copies})
     story.check(senders == len(copies), f"{len(copies)} copies have {senders} return paths and should have one each")
     if not any(faults.values()):

@@ -1,5 +1,4 @@
-import sys
-import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -9,8 +8,8 @@ from mailgate.core.addresses import Address
 from mailgate.core.headers import AMBIGUOUS, SCANNED, Ambiguous, author, decode_base64, decode_words, scan
 
 MIB = 1 << 20
-# A tracer (coverage) slows every line; what is quadratic still takes far longer than this.
-SECONDS = 0.05 if sys.gettrace() is None else 1.0
+Timer = Callable[[Callable[[], object]], float]
+SECONDS = 0.05
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r", b"\r\r\n"])
@@ -31,9 +30,13 @@ def test_all_values_come_uppermost_first() -> None:
 
 
 def test_a_prefix_is_found_whatever_its_case() -> None:
-    headers = scan(b"LIST-Unsubscribe: <x>\r\n\r\n")
+    headers = scan(b"Subject: x\r\nLIST-Unsubscribe: <x>\r\n\r\n")
     assert headers.has_prefix("List-")
     assert not headers.has_prefix("X-")
+
+
+def test_64_kib_of_headers_are_read() -> None:
+    assert scan(b"x: " + b"y" * 65_000 + b"\r\nb: 2\r\n\r\n").first("b") == "2"
 
 
 @pytest.mark.parametrize(
@@ -131,12 +134,13 @@ def test_headers_do_not_show_themselves() -> None:
         pytest.param(b"Subject: " + b"\x1b$B" * 100_000, id="shifts"),
     ],
 )
-def test_reading_headers_takes_no_time(mail: bytes) -> None:
-    began = time.process_time()
-    headers = scan(mail)
-    author(headers)
-    decode_words(headers.first("subject") or "")
-    assert time.process_time() - began < SECONDS
+def test_reading_headers_takes_no_time(mail: bytes, cpu_seconds: Timer) -> None:
+    def work() -> None:
+        headers = scan(mail)
+        author(headers)
+        decode_words(headers.first("subject") or "")
+
+    assert cpu_seconds(work) < SECONDS
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,7 @@ def test_reading_headers_takes_no_time(mail: bytes) -> None:
         (b"=?utf-8?q?a?=x=?utf-8?q?b?=", "axb"),
         (b"=?utf-8?b?55m7?= and =?utf-8?b?6Yyy?=", "登 and 録"),
         (b"=?utf-8?b?55k=?= =?utf-8?b?u+mMsg==?=", "登録"),
+        (b"=?UTF-8?b?55k=?= =?utf-8?b?u+mMsg==?=", "登録"),
         (b"=?shift_jis?b?h0A=?=", "①"),
         (b"=?ISO-2022-JP?B?GyRCLSEbKEI=?=", "①"),
         (b"=?iso-2022-jp?B?GyRCfGIbKEI=?= =?iso-2022-jp?B?GyRCRURDZhsoQg==?=", "髙田中"),

@@ -1,5 +1,4 @@
-import sys
-import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -7,8 +6,8 @@ from hypothesis import strategies as st
 
 from mailgate.core.markup import without_tags
 
-# A tracer (coverage) slows every line; what is quadratic still takes far longer than this.
-SECONDS = 0.2 if sys.gettrace() is None else 3.0
+Timer = Callable[[Callable[[], object]], float]
+SECONDS = 0.1  # MR-17
 
 
 @pytest.mark.parametrize(
@@ -16,6 +15,7 @@ SECONDS = 0.2 if sys.gettrace() is None else 3.0
     [
         ("", ""),
         ("plain", "plain"),
+        (" \n plain", "plain"),
         ("<p>one</p><p>two</p>", "one\ntwo"),
         ("<div>one</div>\r\n<div><br></div>\r\n<div>two</div>", "one\n\ntwo"),
         ("one<br>two<BR/>three", "one\ntwo\nthree"),
@@ -65,8 +65,6 @@ def test_words_without_markup_are_left_alone(words: str) -> None:
     "unit",
     ["<", "<a", "<style>", "<style></style>", "<!--", "<!---->", "&a", "&#1;", "<div>", "<br>", " <b>", "&#99999999"],
 )
-def test_stripping_128_kib_takes_no_time(unit: str) -> None:
+def test_stripping_128_kib_takes_no_time(unit: str, cpu_seconds: Timer) -> None:
     page = (unit * 131_072)[:131_072]
-    began = time.process_time()
-    without_tags(page)
-    assert time.process_time() - began < SECONDS
+    assert cpu_seconds(lambda: without_tags(page)) < SECONDS

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,12 @@ class StumblingDb(Db):
 
     faults: list[Exception]
 
-    def write(self) -> AbstractAsyncContextManager[Tx]:
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
         if self.faults:
             raise self.faults.pop(0)
-        return super().write()
+        async with super().write() as tx:
+            yield tx
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ class Bench:
         self.expander = AnExpander()
 
     def sender(self, **values: Any) -> Sender:
-        known = {"look_s": 0.02, "pause_s": 0.01, "rests_s": (0.01,), "grace_s": 20.0}
+        known: dict[str, Any] = {"look_s": 0.02, "pause_s": 0.01, "rests_s": (0.01,), "grace_s": 20.0}
         return Sender(
             db=self.db,
             relay=self.relay,

@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from mailgate.demo.catcher import Caught
+from mailgate.demo.catcher import Catcher, Caught
 from mailgate.demo.sending import Plan, compare
 from mailgate.demo.story import Story
+from mailgate.demo.viewer import create_viewer
+from mailgate.demo.wire import Outgoing, hand_in, stuffed
+from mailgate.runtime import SystemClock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 JOINING = 25
@@ -116,13 +120,13 @@ A, B = a_copy("a@x.example", "one"), a_copy("b@x.example", "one", "two")
 @pytest.mark.parametrize(
     "copies, fault",
     [
-        ([A], "1 addresses of the audience got no copy"),
-        ([A, B, a_copy("a@x.example", "one", number=2)], "1 addresses got more than one copy"),
-        ([A, B, a_copy("c@x.example", "one")], "1 addresses outside the audience got a copy"),
-        ([A, a_copy("b@x.example", "one")], "names other children"),
-        ([A, a_copy("b@x.example", "one", "two", "three")], "names other children"),
-        ([A, a_copy("b@x.example", "one", "two", to="a@x.example")], "whose To:"),
-        ([A, a_copy("b@x.example", "one", "two", subject="open")], "another subject or text"),
+        ([A], "of the audience without a copy: 1, such as b@x.example"),
+        ([A, B, a_copy("a@x.example", "one", number=2)], "with more than one copy: 1, such as a@x.example"),
+        ([A, B, a_copy("c@x.example", "one")], "outside the audience with a copy: 1, such as c@x.example"),
+        ([A, a_copy("b@x.example", "one")], "names other children than theirs: 1"),
+        ([A, a_copy("b@x.example", "one", "two", "three")], "names other children than theirs: 1"),
+        ([A, a_copy("b@x.example", "one", "two", to="a@x.example")], "whose To: is not they alone: 1"),
+        ([A, a_copy("b@x.example", "one", "two", subject="open")], "with another subject or text: 1"),
     ],
 )
 def test_the_demo_says_what_is_wrong_with_the_copies(copies: list[Caught], fault: str) -> None:
@@ -136,3 +140,41 @@ def test_the_demo_finds_nothing_wrong_with_the_right_copies() -> None:
     story = Story()
     compare(story, PLAN, [B, A], EXPECTED)
     assert story.faults == []
+
+
+@pytest.mark.parametrize("row", rows("phones/senders"), ids=lambda row: str(row["file"]))
+async def test_a_phones_mail_comes_out_as_it_went_in(row: dict[str, str]) -> None:
+    """Both ends are ours: the client that plays the phones, and the relay that catches."""
+    content = (ROOT / "data" / "phones" / row["file"]).read_bytes()
+    sender = "" if row["sender"] == "<>" else row["sender"]
+    async with Catcher(SystemClock()) as catcher:
+        await hand_in(catcher.port, Outgoing(sender=sender, recipient="a..b.@x.example", content=content))
+    (caught,) = catcher.mails
+    assert (caught.sender, caught.recipient) == (sender, "a..b.@x.example")
+    assert caught.content == content
+
+
+@pytest.mark.parametrize(
+    "content, wire",
+    [(b"", b".\r\n"), (b".\r\n", b"..\r\n.\r\n"), (b"x", b"x\r\n.\r\n"), (b"a\r\n.b\r\n\r\n", b"a\r\n..b\r\n\r\n.\r\n")],
+)
+def test_content_goes_out_dot_stuffed_and_ended(content: bytes, wire: bytes) -> None:
+    assert stuffed(content) == wire
+
+
+async def test_the_caught_mails_are_read_in_a_browser() -> None:
+    async with Catcher(SystemClock()) as catcher:
+        for number in range(1, 103):
+            text = f"see\r\n\r\nhttp://127.0.0.1/j/{number}?a=1&b=2\r\n\r\n<b>{number}</b>\r\n"
+            catcher.keep("b+x@x.example", ["a@x.example"], f"To: <a@x.example>\r\nSubject: no. {number}\r\n\r\n{text}".encode())
+        transport = httpx.ASGITransport(app=create_viewer(catcher))
+        async with httpx.AsyncClient(transport=transport, base_url="http://viewer.example") as client:
+            newest, older = await client.get("/"), await client.get("/?before=3")
+            mail, none = await client.get("/mails/102"), await client.get("/mails/103")
+    assert newest.text.index("no. 102") < newest.text.index("no. 101")
+    assert "/?before=3" in newest.text
+    assert "no. 3<" not in older.text
+    assert "no. 2<" in older.text
+    assert '<a href="http://127.0.0.1/j/102?a=1&amp;b=2" rel="noreferrer">' in mail.text
+    assert "&lt;b&gt;102" in mail.text
+    assert none.status_code == 404

@@ -167,7 +167,7 @@ async def test_five_wrong_codes_end_on_the_page_of_a_burnt_link(site: Site) -> N
     last = await site.post(NEW, {**GOOD_FORM, "code": "WRONG"})
     assert last.status_code == 410
     assert "認証コードの間違いが続いた" in last.text
-    assert "空のメールを送ってください" in last.text
+    assert "空メールを送ってください" in last.text
     assert (await site.get(f"/j/{TOKEN}")).content == last.content
 
 
