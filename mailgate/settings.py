@@ -13,14 +13,14 @@ import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_type_hints  # Any: what TOML holds before it is checked
-from urllib.parse import urlsplit
 
 import msgspec
 
 from mailgate.core.addresses import BadPath, parse_spec
 from mailgate.core.routing import BoxNames
 
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+_MAX_PORT: Final = 65_535
+Port = Annotated[int, msgspec.Meta(ge=1, le=_MAX_PORT)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -150,8 +150,13 @@ class SettingsUnfit(Exception):
 
 
 _SECTIONS: Final = {f.name: f.type for f in msgspec.structs.fields(Settings) if f.name != "folder"}
-_LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-_DOMAIN: Final = re.compile(r"(?=.{1,200}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_LABEL: Final = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,200}}\Z){_LABEL}(?:\.{_LABEL})*")
+# With a page and a token a link has at most 200 characters (MR-30).
+_URL: Final = re.compile(rf"(?=.{{1,120}}\Z)(https?)://({_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::([0-9]{{1,5}}))?", re.IGNORECASE)
+# A local part has at most 64 characters, and there must be room for a token or an audience.
+_BOX: Final = re.compile(r"(?!(?:postmaster|abuse)\Z)[a-z0-9._-]{1,20}", re.IGNORECASE)
 
 
 def load(path: Path) -> Settings:
@@ -178,13 +183,17 @@ def parse(text: str, *, folder: Path) -> Settings:
     faults: list[str] = []
     sections = {name: _section(name, raw.get(name, {}), faults) for name in _SECTIONS}
     faults += [f"{name}: there is no such section" for name in raw if name not in _SECTIONS]
-    if faults:
-        raise SettingsUnfit(faults)
     settings = Settings(**sections, folder=folder)
-    faults = list(_faults_between(settings))
+    said = {_named(fault) for fault in faults}  # what is at fault has its default meanwhile
+    faults += [fault for fault in _faults_between(settings) if said.isdisjoint(_named(fault).split(" and "))]
     if faults:
         raise SettingsUnfit(faults)
     return settings
+
+
+def _named(fault: str) -> str:
+    """The key, or the keys, that a fault is of."""
+    return fault.partition(":")[0]
 
 
 def _section(name: str, raw: object, faults: list[str]) -> Any:
@@ -193,7 +202,7 @@ def _section(name: str, raw: object, faults: list[str]) -> Any:
     if not isinstance(raw, Mapping):
         faults.append(f"{name}: must be a table of keys")
         return struct()
-    types = _key_types(struct)
+    types = get_type_hints(struct, include_extras=True)
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in types:
@@ -206,13 +215,9 @@ def _section(name: str, raw: object, faults: list[str]) -> Any:
     return struct(**values)
 
 
-def _key_types(struct: Any) -> dict[str, Any]:
-    return get_type_hints(struct, include_extras=True)
-
-
 def _faults_between(settings: Settings) -> Iterator[str]:
     """What only shows when the keys are looked at for what they mean."""
-    gate = settings.gate
+    gate, relay = settings.gate, settings.relay
     if not _DOMAIN.fullmatch(gate.domain):
         yield f'gate.domain: "{gate.domain}" is not a lower-case ASCII domain name such as gate.example.jp'
     yield from _url_faults(gate.public_url)
@@ -220,13 +225,23 @@ def _faults_between(settings: Settings) -> Iterator[str]:
     yield from _operator_faults(gate)
     yield from _listen_faults(settings)
     yield from _network_faults(settings)
-    names = [value.casefold() for value in dataclasses.asdict(settings.boxes).values()]
-    if len(set(names)) < len(names):
-        yield "boxes: two boxes have the same local part"
+    yield from _box_faults(dataclasses.asdict(settings.boxes))
     if bool(settings.tls.cert) != bool(settings.tls.key):
         yield "tls.cert and tls.key: give both or none"
-    if not settings.store.url.startswith("sqlite:///"):
+    if not relay.host.strip():
+        yield "relay.host: is empty; give the name or address of the next server"
+    if bool(relay.username) != bool(relay.password_file):
+        yield "relay.username and relay.password_file: give both or none"
+    if not re.fullmatch(r"sqlite:///.*[^/]", settings.store.url):
         yield "store.url: only sqlite:///FILE works in this version"
+
+
+def _box_faults(boxes: Mapping[str, str]) -> Iterator[str]:
+    for key, name in boxes.items():
+        if not _BOX.fullmatch(name):
+            yield f"boxes.{key}: must be 1 to 20 of a-z 0-9 . _ - and neither postmaster nor abuse"
+    if len({name.casefold() for name in boxes.values()}) < len(boxes):
+        yield "boxes: two boxes have the same local part"
 
 
 def _zone_faults(timezone: str) -> Iterator[str]:
@@ -247,37 +262,32 @@ def _operator_faults(gate: Gate) -> Iterator[str]:
 
 
 def _listen_faults(settings: Settings) -> Iterator[str]:
-    for key, listens in _listens(settings):
-        for listen in listens:
-            if split_hostport(listen) is None:
-                yield f'{key}: "{listen}" is not HOST:PORT such as 127.0.0.1:8025'
+    listens = {
+        "smtp.listen": settings.smtp.listen,
+        "submission.listen": settings.submission.listen,
+        "submission.listen_tls": settings.submission.listen_tls,
+        "web.listen": (settings.web.listen,),
+        "metrics.listen": (settings.metrics.listen,) if settings.metrics.listen else (),
+    }
+    for key, listen in ((key, listen) for key, several in listens.items() for listen in several):
+        if split_hostport(listen) is None:
+            yield f'{key}: "{listen}" is not HOST:PORT such as 127.0.0.1:8025'
 
 
 def _network_faults(settings: Settings) -> Iterator[str]:
-    for key, networks in (
-        ("smtp.trusted_relays", settings.smtp.trusted_relays),
-        ("web.trusted_proxies", settings.web.trusted_proxies),
-    ):
-        for network in networks:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError:
-                yield f'{key}: "{network}" is not a network such as 192.0.2.0/24'
-
-
-def _listens(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield "smtp.listen", settings.smtp.listen
-    yield "submission.listen", settings.submission.listen
-    yield "submission.listen_tls", settings.submission.listen_tls
-    yield "web.listen", (settings.web.listen,)
-    yield "metrics.listen", (settings.metrics.listen,) if settings.metrics.listen else ()
+    named = {"smtp.trusted_relays": settings.smtp.trusted_relays, "web.trusted_proxies": settings.web.trusted_proxies}
+    for key, network in ((key, network) for key, several in named.items() for network in several):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            yield f'{key}: "{network}" is not a network such as 192.0.2.0/24'
 
 
 def _url_faults(url: str) -> Iterator[str]:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+    found = _URL.fullmatch(url)
+    if found is None or not 0 < int(found[3] or 443) <= _MAX_PORT:
         yield f'gate.public_url: "{url}" is not a web address without path such as https://touroku.example.jp'
-    elif parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
+    elif found[1].lower() == "http" and found[2].lower() not in _LOOPBACK_HOSTS:
         yield "gate.public_url: must be https (plain http is for a loopback address only)"
 
 
@@ -285,6 +295,6 @@ def split_hostport(text: str) -> tuple[str, int] | None:
     """Host and port of `HOST:PORT` or `[V6]:PORT`; port 0 is any free one."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > _MAX_PORT:
         return None
     return host, int(port)

@@ -119,7 +119,7 @@ class Seal:
         nonce_end = _MARK_OCTETS + _NONCE_OCTETS
         try:
             return cipher.decrypt(sealed[_MARK_OCTETS:nonce_end], sealed[nonce_end:], context.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to hold even a nonce
             raise SealBroken("changed, or moved from another row") from None
 
 
@@ -128,7 +128,7 @@ class AddressVault:
 
     def __init__(self, keys: Keys, dice: Dice) -> None:
         self._seal = Seal(keys.ring("address"), dice)
-        self._lookup_key = keys.ring("lookup")[-1]
+        self._lookup_keys = keys.ring("lookup")[::-1]
 
     def seal_address(self, address: Address, row_id: int) -> bytes:
         """An address sealed for its row, as it was first seen."""
@@ -140,11 +140,15 @@ class AddressVault:
 
     def lookup(self, address: Address) -> bytes:
         """The keyed digest of an address's identity: equal for equal mailboxes, meaningless without the key."""
-        return hmac.digest(self._lookup_key, address.key.encode(), "sha256")
+        return self.lookups(address)[0]
+
+    def lookups(self, address: Address) -> tuple[bytes, ...]:
+        """The digests under which an address may be stored, newest key first: rows outlive a rotation of keys."""
+        return tuple(hmac.digest(key, address.key.encode(), "sha256") for key in self._lookup_keys)
 
     def digest(self, material: bytes) -> bytes:
         """A keyed digest of a mail's identity, which may hold addresses."""
-        return hmac.digest(self._lookup_key, b"mail\0" + material, "sha256")
+        return hmac.digest(self._lookup_keys[0], b"mail\0" + material, "sha256")
 
     def seal_mail(self, content: bytes, row_id: int) -> bytes:
         """A whole mail sealed for its row."""

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
+from argon2 import PasswordHasher
+
 from mailgate.core.instants import SECOND, Instant
 from mailgate.core.relay import Accepted, Copy, Outcome
+from mailgate.journeys.passwords import Passwords
 
 NEW_YEAR_2026 = Instant(1_767_193_200 * SECOND)  # 2026-01-01 00:00 in Tokyo
 
@@ -58,6 +61,14 @@ class FixedDice:
     def _next(self) -> int:
         self._drawn += 1
         return self._drawn
+
+
+class CheapPasswords(Passwords):
+    """The real thing at the least that argon2 takes: a test has no time to be slow on purpose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 ACCEPTED = Accepted(code=250, text="2.0.0 ok")

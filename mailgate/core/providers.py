@@ -43,7 +43,7 @@ _BY_PROVIDER = {
         "pdx.ne.jp",
         "willcom.com",
     ),
-    "rakuten": ("rakumail.jp",),
+    "rakuten": ("rakumail.jp", "rakuten.jp"),
     "icloud": ("icloud.com", "me.com", "mac.com", "privaterelay.appleid.com"),
     "gmail": ("gmail.com", "googlemail.com"),
     "yahoo": ("yahoo.co.jp", "ymail.ne.jp", "yahoo.com", "ymail.com", "rocketmail.com", "aol.com", "aol.jp"),

@@ -80,6 +80,8 @@ def _words(part: Part, text: str) -> str:
 
 def _unflowed(text: str, *, delsp: bool) -> str:
     """Lines that end in a blank go on in the next one (RFC 3676 section 4); quoted lines are left as they are."""
+    if " \n" not in text:
+        return "\n".join(line.removeprefix(" ") for line in text.split("\n"))
     paragraphs: list[list[str]] = []
     soft = False
     for line in text.split("\n"):

@@ -17,13 +17,16 @@ class AddressBook:
         self._dice = dice
 
     async def find(self, tx: Tx, address: Address) -> int | None:
-        """The id of a known address."""
-        return await people.address_by_lookup(tx, self._vault.lookup(address))
+        """The id of a known address, whichever key of the ring it was entered under."""
+        for lookup in self._vault.lookups(address):
+            known = await people.address_by_lookup(tx, lookup)
+            if known is not None:
+                return known
+        return None
 
     async def enter(self, tx: Tx, address: Address, *, now: Instant) -> int:
         """The id of an address, known or new."""
-        lookup = self._vault.lookup(address)
-        known = await people.address_by_lookup(tx, lookup)
+        known = await self.find(tx, address)
         if known is not None:
             return known
         address_id = self._dice.row_id()
@@ -31,7 +34,7 @@ class AddressBook:
             tx,
             address_id=address_id,
             sealed=self._vault.seal_address(address, address_id),
-            lookup=lookup,
+            lookup=self._vault.lookup(address),
             provider=provider_of(address.domain),
             site=site_of(address.domain),
             now=now,

@@ -1,6 +1,7 @@
 """Allowance (MR-22): how many invitations a domain, a network and the whole gate may cause. Kept in memory: a restart forgives.
 
-Carriers go free of the limit by domain, for a whole school joins within an hour; loopback and trusted relays of the one by network. What
+Carriers and the big free-mail providers go free of the limit by domain, for a whole school joins within an hour and every third family is
+with one of them; loopback and trusted relays go free of the one by network. What
 an address itself may cause is in the database, because a restart must not forgive that.
 """
 
@@ -12,7 +13,7 @@ from mailgate.core import limits
 from mailgate.core.addresses import Address
 from mailgate.core.instants import Instant
 from mailgate.core.limits import Bucket
-from mailgate.core.providers import is_carrier
+from mailgate.core.providers import OTHER, provider_of
 
 _MANY: Final = 10_000
 
@@ -27,7 +28,7 @@ class Allowance:
     def take(self, sender: Address, peer: str, *, now: Instant) -> bool:
         """Whether one more may pass; if so, it is counted in every bucket that binds it."""
         wanted = [(limits.GLOBAL_BUCKET, "all")]
-        if not is_carrier(sender.domain):
+        if provider_of(sender.domain) == OTHER:
             wanted.append((limits.DOMAIN_BUCKET, sender.domain))
         if not any(ip_address(peer) in network for network in self._exempt):
             wanted.append((limits.NETWORK_BUCKET, limits.network_of(peer)))

@@ -42,10 +42,8 @@ log = structlog.get_logger()
 ORDINARY_SIZE: Final = 2**20
 STAFF_SIZE: Final = 15 * 2**20
 _SEEN_FOR: Final = 10 * MINUTE
-# A reply that is automatic is no receipt; everything else that would silence an answer says nothing against one.
-_AUTOMATIC: Final = frozenset(
-    {"null_sender", "role_sender", "delivery_report", "failed_recipients", "auto_submitted", "precedence", "autoreply"}
-)
+# What is no sign of a machine: a receipt or a stop from such a mail is a person's. Its token says for which copy.
+_BY_A_PERSON: Final = frozenset({None, "differs", "recipients"})
 # Mail to the operator that comes from us, or has come a long way, would go round in circles.
 _CIRCLING: Final = frozenset({"own_domain", "loop", "hops"})
 _REPORTED: Final[Mapping[str, Literal[Event.NOTICE_DELIVERED, Event.NOTICE_BOUNCED]]] = {
@@ -116,8 +114,7 @@ class Inbox:
         if not any(isinstance(box, ToBroadcast) for box in boxes):
             return ORDINARY_SIZE
         async with self._db.read() as tx:
-            member = await staff.staff_by_address(tx, self._vault.lookup(sender))
-        return ORDINARY_SIZE if member is None else STAFF_SIZE
+            return ORDINARY_SIZE if await self._enrolled(tx, sender) is None else STAFF_SIZE
 
     async def receive(self, mail: Inbound) -> None:
         """Take a mail: returns when all it causes is durable.
@@ -230,13 +227,13 @@ class Inbox:
 
     async def _receipt(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
         outbox_id = self._links.outbox_id(Slot.RECEIPT, token)
-        if outbox_id is None or parsed.silence in _AUTOMATIC:
+        if outbox_id is None or parsed.silence not in _BY_A_PERSON:
             return "receipt_refused"
         return "receipt" if await record_receipt(tx, outbox_id, way="reply", now=now) else "receipt_known"
 
     async def _stop(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
         outbox_id = self._links.outbox_id(Slot.STOP, token)
-        if outbox_id is None or parsed.silence in _AUTOMATIC:
+        if outbox_id is None or parsed.silence not in _BY_A_PERSON:
             return "stop_refused"
         return "stopped" if await pause(tx, outbox_id, now=now) else "stop_known"
 
@@ -275,7 +272,11 @@ class Inbox:
             return None
         if not isinstance(headers.author(parsed.headers), Address):
             return None
-        return await staff.staff_by_address(tx, self._vault.lookup(sender))
+        return await self._enrolled(tx, sender)
+
+    async def _enrolled(self, tx: Tx, address: Address) -> Row | None:
+        address_id = await self._book.find(tx, address)
+        return None if address_id is None else await staff.staff_by_address(tx, address_id)
 
     async def forget(self) -> None:
         """Drop what the limits no longer look at."""

@@ -59,15 +59,10 @@ async def staff_by_id(tx: Tx, staff_id: int) -> Row | None:
     return await tx.one(f"SELECT {_COLUMNS} FROM staff WHERE id = :id", {"id": staff_id})
 
 
-async def staff_by_address(tx: Tx, lookup: bytes) -> Row | None:
+async def staff_by_address(tx: Tx, address_id: int) -> Row | None:
     """The member enrolled under an address, unless disabled."""
     return await tx.one(
-        """
-        SELECT f.id, f.address_id, f.name, f.role, f.scope
-          FROM staff f JOIN address a ON a.id = f.address_id
-         WHERE a.lookup = :lookup AND f.disabled_at IS NULL
-        """,
-        {"lookup": lookup},
+        f"SELECT {_COLUMNS} FROM staff WHERE address_id = :address_id AND disabled_at IS NULL", {"address_id": address_id}
     )
 
 

@@ -53,8 +53,7 @@ def create_app(pages: Pages) -> Starlette:
         return PlainTextResponse("ok\n")
 
     async def refuse(_request: Request, refusal: Exception) -> Response:
-        if not isinstance(refusal, HTTPException):
-            raise refusal
+        assert isinstance(refusal, HTTPException)  # it is registered for nothing else
         allowed = (refusal.headers or {}).get("Allow", "")
         # Starlette joins a set: sorted, the same refusal is the same answer.
         headers = {"Allow": ", ".join(sorted(allowed.split(", ")))} if allowed else None

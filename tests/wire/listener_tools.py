@@ -23,6 +23,9 @@ from mailgate.smtp.listener import Limits, Listener
 DOMAIN = "gate.example.jp"
 BOX = f"touroku@{DOMAIN}"
 PATIENCE_S = 10
+MOMENT_S = (
+    0.25  # what a listener's clocks are set to where a test waits for one: enough for a greeting on a busy machine
+)
 NOON = Instant(1_800_000_000_000_000)
 
 
@@ -84,6 +87,7 @@ class Peer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._is_deaf = False
 
     @classmethod
     async def connect(cls, port: int, *, source: str = "127.0.0.1") -> "Peer":
@@ -135,6 +139,7 @@ class Peer:
 
     def deafen(self) -> None:
         """Take nothing any more, so that what is said to it stays where it was said."""
+        self._is_deaf = True
         cast("asyncio.Transport", self._writer.transport).pause_reading()
 
     async def secure(self) -> None:
@@ -146,6 +151,8 @@ class Peer:
             await self._writer.start_tls(context)
 
     async def leave(self) -> None:
+        if self._is_deaf:  # would not hear the other side's farewell inside TLS
+            self._writer.transport.abort()
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from mailgate.core.outages import StoreFull
 from mailgate.smtp.conversation import Conversation
 from mailgate.smtp.listener import Limits, Listener
-from tests.wire.listener_tools import BOX, DOMAIN, Gate, Peer, RecordingDoor, StillClock, a_gate
+from tests.wire.listener_tools import BOX, DOMAIN, MOMENT_S, PATIENCE_S, Gate, Peer, RecordingDoor, StillClock, a_gate
 
 SECRET = "no such row: hahaoya@docomo.ne.jp in /var/lib/guardians.db"
 FAULTS = [
@@ -280,7 +280,7 @@ async def test_after_the_grace_it_is_cut_and_no_250_was_said(place: str) -> None
         if place == "commit":
             peer.send(b".\r\n")
             await door.entered.wait()
-        await gate.listener.close(grace_s=0.05)
+        await gate.listener.close(grace_s=MOMENT_S)
         assert await peer.reply() == ""
         assert gate.listener.seats_taken == 0
         assert door.mails == []
@@ -296,7 +296,7 @@ async def deafen(gate: Gate, peer: Peer) -> Conversation:
 
 @pytest.mark.parametrize("said", [b"NOOP\r\n", b"", b"NOOP\r\n" * 50, b"QUIT\r\n", b"\n"])
 async def test_a_peer_that_takes_no_reply_does_not_keep_its_seat(said: bytes) -> None:
-    async with a_gate(limits=Limits(idle_s=0.05, linger_s=0.05)) as gate:
+    async with a_gate(limits=Limits(idle_s=MOMENT_S, linger_s=MOMENT_S)) as gate:
         peer = await gate.greet()
         await deafen(gate, peer)
         peer.send(said)
@@ -304,7 +304,7 @@ async def test_a_peer_that_takes_no_reply_does_not_keep_its_seat(said: bytes) ->
 
 
 async def test_a_seat_is_taken_until_the_connection_is_closed() -> None:
-    async with a_gate(limits=Limits(linger_s=0.2)) as gate:
+    async with a_gate(limits=Limits(linger_s=MOMENT_S)) as gate:
         peer = await gate.greet()
         conversation = await deafen(gate, peer)
         peer.send(b"QUIT\r\n")
@@ -314,3 +314,11 @@ async def test_a_seat_is_taken_until_the_connection_is_closed() -> None:
             await asyncio.sleep(0)
         assert gate.listener.seats_taken == 1
         assert await gate.is_empty()
+
+
+async def test_a_deaf_peer_does_not_hold_up_a_stop() -> None:
+    async with a_gate(limits=Limits(linger_s=MOMENT_S)) as gate:
+        conversation = await deafen(gate, await gate.greet())
+        conversation._reader.feed_data(b"NOOP\r\n" * 10)  # there is more to answer, to nobody
+        async with asyncio.timeout(PATIENCE_S):
+            await gate.listener.close(grace_s=PATIENCE_S * 2)

@@ -5,9 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailgate.smtp.listener import LOOPBACK, Limits, _peer, _seat
-from tests.wire.listener_tools import BOX, DOMAIN, Peer, RecordingDoor, a_gate
-
-MOMENT_S = 0.05
+from tests.wire.listener_tools import BOX, DOMAIN, MOMENT_S, Peer, RecordingDoor, a_gate
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import uvloop
 
 from mailgate.smtp.listener import Limits
 from mailgate.smtp.tls import server_context
-from tests.wire.listener_tools import BOX, a_gate, write_certificate
+from tests.wire.listener_tools import BOX, MOMENT_S, a_gate, write_certificate
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ async def test_who_speaks_no_tls_after_starttls_is_cut(context: ssl.SSLContext) 
 
 
 async def test_who_dawdles_in_the_handshake_is_cut(context: ssl.SSLContext) -> None:
-    async with a_gate(tls=context, limits=Limits(idle_s=0.05)) as gate:
+    async with a_gate(tls=context, limits=Limits(idle_s=MOMENT_S)) as gate:
         peer = await gate.greet()
         await peer.say("STARTTLS")
         assert await gate.is_empty()
@@ -132,12 +132,24 @@ async def test_a_mail_that_breaks_off_inside_tls_never_happened(
 @pytest.mark.parametrize("said", [b"", b"NOOP\r\n", b"QUIT\r\n"])
 async def test_who_is_deaf_inside_tls_does_not_keep_the_seat(context: ssl.SSLContext, said: bytes) -> None:
     """TLS would wait half a minute for the other side's farewell."""
-    async with a_gate(tls=context, limits=Limits(idle_s=0.05, linger_s=0.05)) as gate:
+    async with a_gate(tls=context, limits=Limits(idle_s=MOMENT_S, linger_s=MOMENT_S)) as gate:
         peer = await gate.greet()
         await peer.say("STARTTLS")
         await peer.secure()
         peer.deafen()
         peer.send(said)
+        assert await gate.is_empty()
+
+
+async def test_who_floods_inside_tls_and_is_deaf_does_not_keep_the_seat(context: ssl.SSLContext) -> None:
+    async with a_gate(tls=context, limits=Limits(size=1_000, linger_s=MOMENT_S)) as gate:
+        peer = await gate.greet()
+        await peer.say("STARTTLS")
+        await peer.secure()
+        await peer.say("EHLO a")
+        await peer.at_data()
+        peer.deafen()
+        peer.send(b"x" * 2_000_000)
         assert await gate.is_empty()
 
 

@@ -1,0 +1,186 @@
+"""Gates: folders made by `mailgate init` and filled with an invented city, ready to send one broadcast.
+
+The rows are written by plain SQL, as fast as SQLite takes them, but every address is sealed and every text encrypted by the real vault: what
+the sender opens later is what it would open in production. One pupil, registration and contact stand behind each address, and the audience
+of the broadcast is everybody. Addresses and names are invented, and no mail leaves the loopback.
+"""
+
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.processes import finish, free_port
+from mailgate.core.addresses import Address
+from mailgate.core.broadcast import LANE, Kind
+from mailgate.core.instants import MINUTE
+from mailgate.runtime import SystemClock, SystemDice
+from mailgate.settings import Settings, load
+from mailgate.vault import MAIL_KEYS, AddressVault, TextVault, load_keys
+
+DOMAIN: Final = "gate.example.jp"
+BROADCAST: Final = 1  # the id of the one broadcast
+CITY: Final = 36_000  # recipients: every guardian of a city
+
+_SITE: Final = "docomo.ne.jp"  # a carrier, so that its guardians may all come within one hour (MR-22)
+_SUBJECT: Final = "運動会の延期について"
+_LINE: Final = "雨が続いているため、土曜日に予定していた運動会は、来週の土曜日に延期します。お弁当の用意をお願いいたします。\n"
+# Makes a copy, headers and all, of 4,250 octets: what smtp-source sends with 4,096 octets of content.
+_OCTETS_OF_TEXT: Final = 1_640
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One gate's folder."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "mailgate.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "mailgate.db"
+
+    def settings(self) -> Settings:
+        return load(self.config)
+
+    def set_relay(self, port: int, *, connections: int | None = None) -> None:
+        """Point it at another next server."""
+        head, section, rest = self.config.read_text(encoding="utf-8").partition("\n[relay]")
+        rest = re.sub(r"^port = \d+", f"port = {port}", rest, count=1, flags=re.MULTILINE)
+        if connections is not None:
+            rest = re.sub(r"^connections = \d+", f"connections = {connections}", rest, count=1, flags=re.MULTILINE)
+        self.config.write_text(head + section + rest, encoding="utf-8")
+
+    def copied(self, path: Path) -> "Folder":
+        """The same again in another folder."""
+        shutil.copytree(self.path, path)
+        return Folder(path)
+
+    def removed(self) -> None:
+        shutil.rmtree(self.path)
+
+
+async def made(path: Path, *, recipients: int = 0) -> Folder:
+    """A new gate with so many registered addresses and, if there are any, a draft of a broadcast to all of them."""
+    await finish(
+        *(sys.executable, "-m", "mailgate", "init", str(path), "--domain", DOMAIN, "--public-url", "http://127.0.0.1:1"),
+        *("--smtp", "127.0.0.1:0", "--web", "127.0.0.1:0", "--relay", f"127.0.0.1:{free_port()}"),
+    )
+    folder = Folder(path)
+    if recipients:
+        with closing(sqlite3.connect(folder.database)) as connection:
+            _City(folder, connection).settle(recipients)
+    return folder
+
+
+class _City:
+    """Writes the rows."""
+
+    def __init__(self, folder: Folder, connection: sqlite3.Connection) -> None:
+        keys = load_keys(folder.settings().keys_dir, MAIL_KEYS)
+        self._dice = SystemDice()
+        self._addresses = AddressVault(keys, self._dice)
+        self._texts = TextVault(keys, self._dice)
+        self._connection = connection
+        self._now = SystemClock().now() - MINUTE
+
+    def settle(self, recipients: int) -> None:
+        run, many, now = self._connection.execute, self._connection.executemany, self._now
+        run("PRAGMA synchronous = OFF")
+        run("PRAGMA cache_size = -400000")
+        run("INSERT INTO school VALUES (1, 'kita-es', '北小学校', 'elementary')")
+        run("INSERT INTO class_ VALUES (1, 1, 3, '1', '3年1組')")
+        numbers = range(1, recipients + 1)
+        many("INSERT INTO pupil VALUES (?, 1, 3, 1, '潮見 花子', 'しおみ はなこ', 'シオミハナコ', 1)", ((n,) for n in numbers))
+        many(f"INSERT INTO registration VALUES (?, ?, ?, '-', ?, {now})", ((n, f"hanako{n}", f"hanako{n}", n) for n in numbers))
+        ids = [self._dice.row_id() for _ in numbers]
+        many(f"INSERT INTO address VALUES (?, ?, ?, 'docomo', 'docomo', {now}, NULL)", self._sealed(ids))
+        many(f"INSERT INTO contact VALUES (?, ?, ?, 'guardian', '母', {now}, NULL)", zip(numbers, numbers, ids, strict=True))
+        self._draft(ids[0])
+        self._connection.commit()
+        run("PRAGMA wal_checkpoint(TRUNCATE)")
+        run("PRAGMA optimize")
+
+    def _sealed(self, ids: list[int]) -> Iterator[tuple[int, bytes, bytes]]:
+        for number, row_id in enumerate(ids):
+            address = Address(f"hanako.{number}", _SITE)
+            yield row_id, self._addresses.seal_address(address, row_id), self._addresses.lookup(address)
+
+    def _draft(self, staff_address: int) -> None:
+        kind = Kind.NOTICE
+        staff = (staff_address, "教育 委員", "board", "all", "-", "-", b"-", self._now)
+        self._connection.execute(
+            """
+            INSERT INTO staff (id, address_id, name, role, scope, pin_hash, submission_hash, totp_sealed, created_at)
+            VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            staff,
+        )
+        text = _LINE * (_OCTETS_OF_TEXT // len(_LINE.encode()))
+        sealed = [self._texts.seal_text(words, column, BROADCAST) for column, words in (("subject", _SUBJECT), ("text", text), ("cut", ""))]
+        self._connection.execute(
+            """
+            INSERT INTO broadcast (id, link_id, state, kind, lane, staff_id, source, subject, text, cut, created_at)
+            VALUES (?, ?, 'drafted', ?, ?, 1, x'00', ?, ?, ?, ?)
+            """,
+            (BROADCAST, self._dice.octets(15), kind.value, int(LANE[kind]), *sealed, self._now),
+        )
+        self._connection.execute("INSERT INTO broadcast_part (broadcast_id, part, staff) VALUES (?, 'all', 0)", (BROADCAST,))
+
+
+def visitor(number: int) -> str:
+    """The address of an invented guardian who is not registered yet."""
+    return f"taro.{number}@{_SITE}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """What the database says of a broadcast that was sent."""
+
+    copies: int
+    first_tenth_s: float  # of the copies: from the confirmation on
+    last_tenth_s: float
+
+
+def drained(folder: Folder) -> Drained:
+    """Read a broadcast's marks.
+
+    Raises:
+        ValueError: not every copy was handed over.
+    """
+    with closing(sqlite3.connect(f"file:{folder.database}?mode=ro", uri=True)) as connection:
+        total, handed = connection.execute(
+            "SELECT COUNT(*), COUNT(handed_over_at) FROM outbox WHERE broadcast_id = ?", (BROADCAST,)
+        ).fetchone()
+        if not total or handed != total:
+            raise ValueError(f"{handed} of {total} copies were handed over")
+        (confirmed,) = connection.execute("SELECT confirmed_at FROM broadcast WHERE id = ?", (BROADCAST,)).fetchone()
+        marks = [row[0] for row in connection.execute("SELECT handed_over_at FROM outbox WHERE broadcast_id = ?", (BROADCAST,))]
+    marks.sort()
+    tenth = total // 10
+    return Drained(
+        copies=total, first_tenth_s=(marks[tenth - 1] - confirmed) / 1e6, last_tenth_s=(marks[-1] - marks[-tenth - 1]) / 1e6
+    )
+
+
+def owes_nothing(folder: Folder) -> bool:
+    """Whether the broadcast is expanded and its last mark committed."""
+    with closing(sqlite3.connect(f"file:{folder.database}?mode=ro", uri=True)) as connection:
+        return bool(
+            connection.execute(
+                """
+                SELECT b.expanded_at IS NOT NULL AND NOT EXISTS (
+                       SELECT 1 FROM outbox o WHERE o.broadcast_id = b.id AND o.state IN ('pending', 'leased'))
+                  FROM broadcast b WHERE b.id = ?
+                """,
+                (BROADCAST,),
+            ).fetchone()[0]
+        )
