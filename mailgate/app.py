@@ -28,6 +28,7 @@ from mailgate.journeys.join import Join
 from mailgate.journeys.life import Expander
 from mailgate.journeys.reach import Reach
 from mailgate.journeys.send import Send
+from mailgate.journeys.signing import Signer, load_signing_key
 from mailgate.journeys.stop import Stop
 from mailgate.journeys.writing import Writing
 from mailgate.letters.writer import Writer
@@ -151,7 +152,14 @@ def writing_of(footing: Footing, vault: AddressVault) -> Writing:
         writer=Writer(footing.house, folder("templates")),
         house=footing.house,
         send=send_of(footing, wake=lambda: None),
+        signer=signer_of(footing.settings),
     )
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """What signs; nothing where the relay does."""
+    domain, selector = settings.gate.domain, settings.dkim.selector
+    return Signer(load_signing_key(settings.keys_dir, domain=domain, selector=selector)) if selector else None
 
 
 def inbox_of(footing: Footing, vault: AddressVault, allowance: Allowance, wake: Callable[[], None]) -> Inbox:

@@ -83,6 +83,12 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     password_file: str = ""
 
 
+class Dkim(msgspec.Struct, frozen=True, kw_only=True):
+    """Our signature on what we send; no selector: the relay signs."""
+
+    selector: str = ""
+
+
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """The database."""
 
@@ -118,6 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web: Web = Web()
     metrics: Metrics = Metrics()
     relay: RelaySettings = RelaySettings()
+    dkim: Dkim = Dkim()
     store: Store = Store()
     keys: KeyFolder = KeyFolder()
     state: State = State()
@@ -137,8 +144,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def keys_dir(self) -> Path:
         """The folder of keys: systemd's credentials when it gives some."""
-        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        return Path(credentials) if credentials else self.folder / self.keys.dir
+        return Path(os.environ.get("CREDENTIALS_DIRECTORY") or self.folder / self.keys.dir)
 
 
 class SettingsUnfit(Exception):
@@ -153,6 +159,7 @@ _SECTIONS: Final = {f.name: f.type for f in msgspec.structs.fields(Settings) if 
 _LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _LABEL: Final = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,200}}\Z){_LABEL}(?:\.{_LABEL})*")
+SELECTOR: Final = re.compile(rf"(?=.{{1,40}}\Z){_LABEL}(?:\.{_LABEL})*")  # and `_domainkey.` and the domain fit into a DNS name
 # With a page and a token a link has at most 200 characters (MR-30).
 _URL: Final = re.compile(rf"(?=.{{1,120}}\Z)(https?)://({_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::([0-9]{{1,5}}))?", re.IGNORECASE)
 # A local part has at most 64 characters, and there must be room for a token or an audience.
@@ -160,11 +167,7 @@ _BOX: Final = re.compile(r"(?!(?:postmaster|abuse)\Z)[a-z0-9._-]{1,20}", re.IGNO
 
 
 def load(path: Path) -> Settings:
-    """Read and check a configuration file.
-
-    Raises:
-        SettingsUnfit: with all faults at once.
-    """
+    """Read and check a configuration file; SettingsUnfit has all its faults at once."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -184,16 +187,11 @@ def parse(text: str, *, folder: Path) -> Settings:
     sections = {name: _section(name, raw.get(name, {}), faults) for name in _SECTIONS}
     faults += [f"{name}: there is no such section" for name in raw if name not in _SECTIONS]
     settings = Settings(**sections, folder=folder)
-    said = {_named(fault) for fault in faults}  # what is at fault has its default meanwhile
-    faults += [fault for fault in _faults_between(settings) if said.isdisjoint(_named(fault).split(" and "))]
+    said = {fault.partition(":")[0] for fault in faults}  # what is at fault has its default meanwhile
+    faults += [it for it in _faults_between(settings) if said.isdisjoint(it.partition(":")[0].split(" and "))]
     if faults:
         raise SettingsUnfit(faults)
     return settings
-
-
-def _named(fault: str) -> str:
-    """The key, or the keys, that a fault is of."""
-    return fault.partition(":")[0]
 
 
 def _section(name: str, raw: object, faults: list[str]) -> Any:
@@ -217,7 +215,7 @@ def _section(name: str, raw: object, faults: list[str]) -> Any:
 
 def _faults_between(settings: Settings) -> Iterator[str]:
     """What only shows when the keys are looked at for what they mean."""
-    gate, relay = settings.gate, settings.relay
+    gate, relay, dkim = settings.gate, settings.relay, settings.dkim
     if not _DOMAIN.fullmatch(gate.domain):
         yield f'gate.domain: "{gate.domain}" is not a lower-case ASCII domain name such as gate.example.jp'
     yield from _url_faults(gate.public_url)
@@ -232,6 +230,8 @@ def _faults_between(settings: Settings) -> Iterator[str]:
         yield "relay.host: is empty; give the name or address of the next server"
     if bool(relay.username) != bool(relay.password_file):
         yield "relay.username and relay.password_file: give both or none"
+    if dkim.selector and not SELECTOR.fullmatch(dkim.selector):
+        yield f'dkim.selector: "{dkim.selector}" is not up to 40 of a-z 0-9 - . such as mailgate or s2026'
     if not re.fullmatch(r"sqlite:///.*[^/]", settings.store.url):
         yield "store.url: only sqlite:///FILE works in this version"
 

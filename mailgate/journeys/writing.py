@@ -32,6 +32,7 @@ from mailgate.core.returnpath import Slot, Tags
 from mailgate.journeys.deliver import Unmakeable
 from mailgate.journeys.links import Links
 from mailgate.journeys.send import BroadcastView, Send
+from mailgate.journeys.signing import Signer
 from mailgate.journeys.words import class_words
 from mailgate.letters.writer import Prepared, Writer
 from mailgate.store import audiences, broadcasts, invitations, kept, people, staff
@@ -59,6 +60,7 @@ class Writing:
         writer: Writer,
         house: House,
         send: Send,
+        signer: Signer | None,
     ) -> None:
         self._db = db
         self._vault = vault
@@ -67,6 +69,7 @@ class Writing:
         self._writer = writer
         self._house = house
         self._send = send
+        self._signer = signer
         self._prepared: OrderedDict[int, Prepared] = OrderedDict()
         self._letters: Mapping[str, Callable[[Tx, Claimed, Tags], Awaitable[Letter]]] = {
             "invitation": self._invitation,
@@ -89,7 +92,7 @@ class Writing:
                     by_broadcast.setdefault(row.broadcast_id, []).append(row)
             for broadcast_id, its_rows in by_broadcast.items():
                 made += await self._copies(tx, broadcast_id, its_rows)
-        return made
+        return made if self._signer is None else await self._signer.sign(made)
 
     async def _copies(self, tx: Tx, broadcast_id: int, rows: list[Claimed]) -> list[Copy | Unmakeable]:
         prepared = await self._prepare(tx, broadcast_id)

@@ -1,9 +1,9 @@
 """DKIM: our signature on a mail (RFC 6376), a function of the mail's octets and a key.
 
 - rsa-sha256, relaxed/relaxed: what relays do to blanks and folds on the way does no harm.
-- From, To, Subject and Date are named once more than they occur, so a second one put in front of ours breaks the signature instead of being
-  what people read (section 8.15). The other lines that a reader's program acts on are signed where a mail has them; RFC 8058 section 4 wants
-  both lines of the one-click stop among them, and Gmail counts complaints by a Feedback-ID only if its mail is signed after it was added.
+- From, To, Subject and Date are named once more than they occur, so a second one put in front of ours breaks the signature instead of
+  being what people read (section 8.15). The other lines that a reader's program acts on are signed where a mail has them; RFC 8058
+  section 4 wants both lines of the one-click stop among them, and Gmail believes a Feedback-ID only in a mail signed after it was added.
 - No `l=`, which lets anybody write on below a signed body (section 8.2). No `t=` and no `x=`: a mail tried again has the same octets as the
   first time, signature and all (MR-37).
 - The mail is as the writer makes it: headers, an empty line, a body, and every line ended by CRLF. After this nothing but SMTP's own

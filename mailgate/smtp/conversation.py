@@ -31,6 +31,10 @@ OVERRUN: Final = 2**20  # octets past the advertised size that are read and drop
 log = structlog.get_logger()
 
 
+class Over(Exception):
+    """The conversation has ended: the peer is gone or was sent away. No error of ours is one."""
+
+
 class Conversation(SMTP):
     """One connection. The listener makes it, tells it to stop, and waits for its task."""
 
@@ -52,8 +56,6 @@ class Conversation(SMTP):
         self._errors = 0
         self._is_stopping = False
 
-    # What the listener needs.
-
     @property
     def task(self) -> asyncio.Task[None]:
         """The task that holds the conversation; it ends when the connection is closed and nothing is under way."""
@@ -70,15 +72,13 @@ class Conversation(SMTP):
         self._writer.transport.abort()
         self.task.cancel()
 
-    # The command loop.
-
     async def _handle_client(self) -> None:
         try:
             await self.push(replies.banner(self.hostname))
             while True:
                 await self._serve_command()
-        except ConnectionError:
-            pass  # the peer is gone or was sent away; what was not finished did not happen
+        except Over:
+            pass  # what was not finished did not happen
         finally:
             self._close()
             with suppress(OSError):
@@ -100,7 +100,7 @@ class Conversation(SMTP):
             return
         try:
             await method(argument.strip() or None)
-        except ConnectionError:
+        except Over:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost loop of mail's edge: the peer comes again, the next is served
             await self.push(await self.handle_exception(error))
@@ -122,22 +122,28 @@ class Conversation(SMTP):
         return line[:-2]
 
     async def _read_more(self) -> None:
-        octets = await self._reader.read(self._terms.limits.line)
+        try:
+            octets = await self._reader.read(self._terms.limits.line)
+        except OSError as error:
+            raise Over from error
         if not octets:
-            raise ConnectionResetError
+            raise Over
         self._input += octets
 
     async def push(self, status: AnyStr) -> None:
-        """Say a reply; one that ends the conversation does so here, by raising ConnectionAbortedError."""
+        """Say a reply; one that ends the conversation does so here, by raising Over."""
         if self._writer.is_closing():  # the last word has been said
-            raise ConnectionAbortedError
+            raise Over
         reply = self._tally(replies.leaving(status))
         self._reset_timeout()
         self._writer.write(reply.encode("ascii") + b"\r\n")
         if reply.ends:
             self._note(reply)
-            raise ConnectionAbortedError
-        await self._writer.drain()
+            raise Over
+        try:
+            await self._writer.drain()
+        except OSError as error:
+            raise Over from error
         if reply is not replies.TLS_READY:  # then the peer has the next move, and no command line of ours begins
             self._stop_waiting()
 
@@ -187,10 +193,9 @@ class Conversation(SMTP):
         if content is None:
             await self.push(replies.TOO_BIG)
             return
-        if (
-            self._writer.is_closing()
-        ):  # known to be gone or sent away, so it will come again: now would be once too often
-            raise ConnectionAbortedError
+        if self._writer.is_closing():
+            # Known to be gone or sent away, so it will come again: accepting now would be once too often.
+            raise Over
         await terms.door.receive(
             Inbound(
                 sender=sender,
@@ -210,7 +215,7 @@ class Conversation(SMTP):
                 while not content.feed(self._input):
                     if content.octets > self._terms.limits.size + OVERRUN:
                         self._dismiss(replies.TOO_BIG)
-                        raise ConnectionAbortedError
+                        raise Over
                     self._reset_timeout()
                     await self._read_more()
         except TimeoutError:
@@ -229,22 +234,20 @@ class Conversation(SMTP):
         if self._tls_protocol is not None and not self._is_in_tls():
             # The handshake failed. asyncio tells an application only of a loss of what it was told of, so we tell ourselves.
             self.connection_lost(None)
-            raise ConnectionAbortedError
+            raise Over
+
+    # Nobody learns who is here or what runs here (MR-14), and nobody logs in at this port, in TLS or out of it (MR-13).
 
     async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
-        """Tell nobody who is here (MR-14)."""
         await self.push(replies.NOT_VERIFIED)
 
     async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802
-        """Tell nobody who is here (MR-14)."""
         await self.push(replies.NOT_IMPLEMENTED)
 
     async def smtp_HELP(self, arg: str | None) -> None:  # noqa: N802
-        """Tell nobody what runs here (MR-14)."""
         await self.push(replies.HELP)
 
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        """Nobody logs in at this port, in TLS or out of it (MR-13)."""
         await self.push(replies.NOT_IMPLEMENTED)
 
     # The connection.

@@ -16,6 +16,7 @@ FAULTS = [
     OSError(28, SECRET),
     AssertionError(SECRET),
     TimeoutError(),
+    ConnectionResetError(SECRET),  # of the store's connection, not of the peer's
 ]
 
 
@@ -300,6 +301,17 @@ async def test_a_peer_that_takes_no_reply_does_not_keep_its_seat(said: bytes) ->
         peer = await gate.greet()
         await deafen(gate, peer)
         peer.send(said)
+        assert await gate.is_empty()
+
+
+async def test_who_vanishes_while_we_wait_to_be_heard_gives_back_the_seat() -> None:
+    async with a_gate() as gate:
+        peer = await gate.greet()
+        conversation = await deafen(gate, peer)
+        peer.send(b"NOOP\r\n")
+        while not conversation._commands > 1:  # EHLO was the first
+            await asyncio.sleep(0)  # only lets the loop turn
+        await peer.vanish()
         assert await gate.is_empty()
 
 
