@@ -1,8 +1,8 @@
 """A gate in a process of its own, put together by the program's own `app`: `python -m bench.gate {serve|listen} FOLDER`.
 
-`serve` is the whole mail side, listener and sender; `listen` takes mail and sends nothing. It differs from `mailgate serve mail` in three
-things: it confirms the broadcast itself when it is told to (on a person's PIN the program spends a tenth of a second on purpose), it watches
-how late its event loop is, and it answers more than 100 strangers a second, since a limit is not what is measured.
+`serve` is the whole mail side, listener and sender; `listen` takes mail and sends nothing. It differs from `mailgate serve mail` in
+three things: it confirms the broadcast itself when it is told to (on a person's PIN the program spends a tenth of a second on purpose),
+it watches how late its event loop is, and it answers more than 100 strangers a second, since a limit is not what is measured.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Gates: folders made by `mailgate init` and filled with an invented city, ready to send one broadcast.
 
-The rows are written by plain SQL, as fast as SQLite takes them, but every address is sealed and every text encrypted by the real vault: what
-the sender opens later is what it would open in production. One pupil, registration and contact stand behind each address, and the audience
-of the broadcast is everybody. Addresses and names are invented, and no mail leaves the loopback.
+The rows are written by plain SQL, as fast as SQLite takes them, but every address is sealed and every text encrypted by the real vault:
+what the sender opens later is what it would open in production. One pupil, registration and contact stand behind each address, and the
+audience of the broadcast is everybody. Addresses and names are invented, and no mail leaves the loopback.
 """
 
 import re
@@ -100,19 +100,19 @@ class _City:
         run("INSERT INTO class_ VALUES (1, 1, 3, '1', '3年1組')")
         numbers = range(1, recipients + 1)
         many("INSERT INTO pupil VALUES (?, 1, 3, 1, '潮見 花子', 'しおみ はなこ', 'シオミハナコ', 1)", ((n,) for n in numbers))
-        many(f"INSERT INTO registration VALUES (?, ?, ?, '-', ?, {now})", ((n, f"hanako{n}", f"hanako{n}", n) for n in numbers))
+        many("INSERT INTO registration VALUES (?, ?, ?, '-', ?, ?)", ((n, f"hanako{n}", f"hanako{n}", n, now) for n in numbers))
         ids = [self._dice.row_id() for _ in numbers]
-        many(f"INSERT INTO address VALUES (?, ?, ?, 'docomo', 'docomo', {now}, NULL)", self._sealed(ids))
-        many(f"INSERT INTO contact VALUES (?, ?, ?, 'guardian', '母', {now}, NULL)", zip(numbers, numbers, ids, strict=True))
+        many("INSERT INTO address VALUES (?, ?, ?, 'docomo', 'docomo', ?, NULL)", self._sealed(ids))
+        many("INSERT INTO contact VALUES (?, ?, ?, 'guardian', '母', ?, NULL)", ((n, n, ids[n - 1], now) for n in numbers))
         self._draft(ids[0])
         self._connection.commit()
         run("PRAGMA wal_checkpoint(TRUNCATE)")
         run("PRAGMA optimize")
 
-    def _sealed(self, ids: list[int]) -> Iterator[tuple[int, bytes, bytes]]:
+    def _sealed(self, ids: list[int]) -> Iterator[tuple[int, bytes, bytes, int]]:
         for number, row_id in enumerate(ids):
             address = Address(f"hanako.{number}", _SITE)
-            yield row_id, self._addresses.seal_address(address, row_id), self._addresses.lookup(address)
+            yield row_id, self._addresses.seal_address(address, row_id), self._addresses.lookup(address), self._now
 
     def _draft(self, staff_address: int) -> None:
         kind = Kind.NOTICE

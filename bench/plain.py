@@ -1,8 +1,8 @@
 """The same outbox by plain aiosmtplib, in a process of its own: `python -m bench.plain FOLDER PORT`.
 
-It is what a good programmer writes first, and everything around the SMTP library is as fast here as in the program: uvloop, claims of 500 rows
-ahead of the wire, copies from the same prepared segments, 16 connections that stay open, marks in batches. So what differs is the wire and
-how the work is kept together. It says how many seconds it took from the confirmation to the last mark committed.
+It is what a good programmer writes first, and everything around the SMTP library is as fast here as in the program: uvloop, claims of
+500 rows ahead of the wire, copies from the same prepared segments, 16 connections that stay open, marks in batches. So what differs is
+the wire and how the work is kept together. It says how many seconds it took from the confirmation to the last mark committed.
 """
 
 import asyncio

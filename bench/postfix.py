@@ -1,5 +1,5 @@
-"""A Postfix of our own: its configuration and its queue lie in a temporary folder, it listens on the loopback only, and the system's Postfix
-is neither used nor started.
+"""A Postfix of our own: its configuration and its queue lie in a temporary folder, it listens on the loopback only, and the system's
+Postfix is neither used nor started.
 
 It is set up to look well: no log daemon, no lookups, no limits on clients, connections kept, no pause on a full queue. A mail that it has
 said 250 to is in a queue file on the disk, as a mail of ours is in the database. While it runs without a queue manager, nothing leaves: so
@@ -31,8 +31,7 @@ alias_maps =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
-smtpd_relay_restrictions = permit
-smtpd_recipient_restrictions = permit
+smtpd_relay_restrictions = permit_mynetworks, reject
 relayhost = [127.0.0.1]:{relay}
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
@@ -81,7 +80,7 @@ class Postfix:
         """Wait until the queue is empty."""
         async with asyncio.timeout(within_s):
             while self.queued():
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # noqa: ASYNC110  another program's folder has no event to wait for
 
 
 def _files(folder: str | Path) -> int:
@@ -129,9 +128,10 @@ async def _setting(folder: Path, name: str) -> str:
 
 async def _greeting(port: int) -> None:
     for _ in range(200):
-        with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection(LOOPBACK, port)
-            greeting = await reader.readline()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+                greeting = await reader.readline()
             writer.close()
             if greeting.startswith(b"220"):
                 return

@@ -135,7 +135,8 @@ class MailSide:
     async def _keep_house(self) -> None:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _HOUSEKEEPING_S)
+                async with asyncio.timeout(_HOUSEKEEPING_S):
+                    await self._stopping.wait()
             try:
                 await self._inbox.forget()
             except (sqlite3.Error, StoreFull) as error:  # tidied in the next round

@@ -1,8 +1,10 @@
 """The footing: what both sides and the commands stand on, the store and the keys, opened and checked against each other."""
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from mailgate.core.letters import House
 from mailgate.journeys.links import Links
@@ -10,7 +12,7 @@ from mailgate.journeys.passwords import Passwords
 from mailgate.runtime import Clock, Dice, SystemClock, SystemDice
 from mailgate.settings import Settings
 from mailgate.store import kept, migrate
-from mailgate.store.db import Db, StoreUnfit, Tx
+from mailgate.store.db import Db, StoreUnfit, Tx, unfit
 from mailgate.vault import Keys, KeysUnfit, TextVault, load_keys
 
 
@@ -36,14 +38,13 @@ async def open_footing(settings: Settings, names: tuple[str, ...]) -> AsyncItera
     Raises:
         StoreUnfit, KeysUnfit: the text says what to do.
     """
-    if not migrate.is_current(settings.database):
+    if schema_of(settings.database) != migrate.newest():
         raise StoreUnfit(f"the database {settings.database} is not of this version: run `mailgate migrate`")
     dice = SystemDice()
     keys = load_keys(settings.keys_dir, names)
     db = await Db.open(settings.database)
     try:
-        async with db.write() as tx:
-            await prove_keys(tx, keys)
+        await _prove(db, keys, settings.database)
         yield Footing(
             settings=settings,
             db=db,
@@ -57,6 +58,34 @@ async def open_footing(settings: Settings, names: tuple[str, ...]) -> AsyncItera
         )
     finally:
         await db.close()
+
+
+def schema_of(database: Path) -> str | None:
+    """The version of a database; None: there is no file, or nobody has migrated it yet.
+
+    Raises:
+        StoreUnfit: it is no database, it is damaged, or a newer version of mailgate made it.
+    """
+    if not database.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            is_migrated = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
+            rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if is_migrated else []
+    except sqlite3.Error as error:
+        raise unfit(database, error) from None
+    version = str(rows[0][0]) if rows else None
+    if version is not None and version > migrate.newest():
+        raise StoreUnfit(f"the database {database} is of a newer version of mailgate: install that one")
+    return version
+
+
+async def _prove(db: Db, keys: Keys, database: Path) -> None:
+    try:
+        async with db.write() as tx:
+            await prove_keys(tx, keys)
+    except sqlite3.Error as error:
+        raise unfit(database, error) from None
 
 
 async def prove_keys(tx: Tx, keys: Keys) -> None:

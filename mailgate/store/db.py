@@ -101,13 +101,22 @@ class Db:
         """Open an existing database file.
 
         Raises:
-            StoreUnfit: there is no such file, or a pragma that our promises rest on does not hold.
+            StoreUnfit: there is no such file, it is no database, or a pragma that our promises rest on does not hold.
         """
         if not path.exists():
             raise StoreUnfit(f"there is no database at {path}: run `mailgate migrate`")
-        writer = await _connect(path)
-        readers = [await _connect(path, query_only=True) for _ in range(READERS)]
-        return cls(writer, readers)
+        opened: list[aiosqlite.Connection] = []
+        try:
+            for query_only in (False, *[True] * READERS):
+                opened.append(await aiosqlite.connect(path, isolation_level=None, cached_statements=512))
+                await _prepare(opened[-1], path, query_only=query_only)
+        except BaseException as error:
+            for connection in opened:  # each has a thread, which would keep the process alive
+                await connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise unfit(path, error) from None
+            raise
+        return cls(opened[0], opened[1:])
 
     async def close(self) -> None:
         """Wait for nobody, close the connections."""
@@ -122,12 +131,12 @@ class Db:
         connection = await self._readers.get()
         try:
             await connection.execute("BEGIN")
-            try:
-                yield Tx(connection)
-            finally:
-                await connection.execute("COMMIT")
+            yield Tx(connection)
         finally:
+            # A caller that was cancelled may have left a statement under way, even the BEGIN: the connection works them off in their
+            # order, so this ends the view whatever became of them, and whoever gets the connection next comes behind it.
             self._readers.put_nowait(connection)
+            await connection.rollback()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
@@ -217,16 +226,20 @@ def _is_full(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
 
 
-async def _connect(path: Path, *, query_only: bool = False) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+def unfit(path: Path, error: sqlite3.Error) -> StoreUnfit:
+    """What there is to say about a database that does not work, and to do."""
+    if isinstance(error, sqlite3.OperationalError):  # locked, read-only, a folder in its place
+        return StoreUnfit(f"the database {path} cannot be opened: {error}")
+    return StoreUnfit(f"the database {path} is damaged ({error}): restore it from a backup")
+
+
+async def _prepare(connection: aiosqlite.Connection, path: Path, *, query_only: bool) -> None:
     connection.row_factory = sqlite3.Row
     for name, value in _PRAGMAS.items():
         await connection.execute(f"PRAGMA {name} = {value}")
     for name, value in _PRAGMAS.items():
         rows = list(await connection.execute_fetchall(f"PRAGMA {name}"))
         if rows[0][0] != value:
-            await connection.close()
             raise StoreUnfit(f"{path}: PRAGMA {name} is {rows[0][0]}, not {value}: is the file on a local disk?")
     if query_only:
         await connection.execute("PRAGMA query_only = 1")
-    return connection

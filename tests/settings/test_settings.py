@@ -1,5 +1,6 @@
 """The configuration: all that is wrong is said at once, each fault with its key."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -193,15 +194,14 @@ def test_credentials_of_systemd_come_before_the_folder_of_keys(monkeypatch: pyte
     assert settings.keys_dir == FOLDER / "keys"
 
 
+def in_shift_jis(path: Path) -> None:
+    path.write_bytes("gate.name = '学校'".encode("cp932"))
+
+
 @pytest.mark.parametrize(
-    "make, says",
-    [
-        (lambda path: None, "-c FILE"),
-        (lambda path: path.mkdir(), "cannot be read"),
-        (lambda path: path.write_bytes("gate.name = '学校'".encode("cp932")), "is not UTF-8"),
-    ],
-)  # fmt: skip
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, make, says: str) -> None:  # type: ignore[no-untyped-def]
+    "make, says", [(Path.exists, "give it with -c FILE"), (Path.mkdir, "cannot be read"), (in_shift_jis, "is not UTF-8")]
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, make: Callable[[Path], object], says: str) -> None:
     path = tmp_path / "mailgate.toml"
     make(path)
     with pytest.raises(SettingsUnfit) as caught:

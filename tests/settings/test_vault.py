@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from mailgate.core.addresses import parse_spec
 from mailgate.runtime import SystemDice
 from mailgate.vault import (
-    KEY_OCTETS, MAIL_KEYS, WEB_KEYS, AddressVault, Keys, KeysUnfit, Seal, SealBroken, TextVault, load_keys, new_key,
+    KEY_OCTETS,
+    MAIL_KEYS,
+    WEB_KEYS,
+    AddressVault,
+    Keys,
+    KeysUnfit,
+    Seal,
+    SealBroken,
+    TextVault,
+    load_keys,
+    new_key,
 )  # fmt: skip
 from tests.builders import a_key, some_keys
 from tests.fakes import FixedDice

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,27 @@ async def test_a_reader_cancelled_at_any_moment_spoils_no_later_reader(db: Db) -
         assert [await one(db) for _ in range(READERS + 1)] == [1] * (READERS + 1), f"after {turns} turns"
 
 
+async def test_a_writer_cancelled_at_any_moment_leaves_all_or_nothing_and_spoils_no_later_writer(db: Db) -> None:
+    async def write(key: str) -> None:
+        async with db.write() as tx:
+            for half in ("a", "b"):
+                await tx.run("INSERT INTO key_check (key, proof) VALUES (:key, x'00')", {"key": key + half})
+
+    for turns in range(60):
+        key = f"{turns:02}"
+        neighbours = [asyncio.create_task(write(f"{key}{n}")) for n in range(3)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        neighbours[turns % 3].cancel()
+        await asyncio.gather(*neighbours, return_exceptions=True)
+        await write(f"{key}z")
+        async with db.read() as tx:
+            kept = [row["key"] for row in await tx.fetch("SELECT key FROM key_check WHERE key LIKE :key || '%'", {"key": key})]
+        halves = {name[:-1] for name in kept}
+        assert len(kept) == 2 * len(halves), f"a half after {turns} turns"
+        assert {f"{key}{n}" for n in range(3) if n != turns % 3} | {f"{key}z"} <= halves
+
+
 async def test_a_reader_that_fails_spoils_no_later_reader(db: Db) -> None:
     for _ in range(READERS + 1):
         with pytest.raises(KeyError):
@@ -45,11 +67,22 @@ async def test_more_readers_than_connections_take_turns(db: Db) -> None:
     assert await asyncio.gather(*(one(db) for _ in range(5 * READERS))) == [1] * 5 * READERS
 
 
-@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"no database" * 999), lambda path: (path.unlink(), path.mkdir())])
-async def test_a_file_that_is_no_database_is_said_and_leaves_nothing_open(db_path: Path, spoil) -> None:  # type: ignore[no-untyped-def]
-    spoil(db_path)
+def by_garbage(path: Path) -> None:
+    path.write_bytes(b"no database" * 999)
+
+
+def by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("replaced", [by_garbage, by_a_folder])
+async def test_a_file_that_is_no_database_is_said_and_leaves_nothing_open(db_path: Path, replaced: Callable[[Path], None]) -> None:
+    replaced(db_path)
     before = threading.active_count()
     with pytest.raises(StoreUnfit, match=r"mailgate\.db"):
         await Db.open(db_path)
-    assert threading.active_count() == before
+    async with asyncio.timeout(5):
+        while threading.active_count() > before:  # each open connection has a thread, which keeps the process alive
+            await asyncio.sleep(0.01)
     gc.collect()  # a connection that nobody closed would complain here

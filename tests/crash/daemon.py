@@ -1,0 +1,66 @@
+"""The gate as `mailgate` runs it, in a process of its own, with two things that a test may set: constants, and the clock.
+
+What would take minutes is made small here: a constant is named by its module (`mailgate.journeys.life.EXPANSION_CHUNK`), and a name that
+the program no longer has ends the process, so that no test goes on with the constant it did not mean. The clock is the machine's plus an
+offset that is read from a file at each look: a test moves it under a running gate by writing eight octets.
+"""
+
+import importlib
+import json
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import Any, Final  # Any: a constant is of any type
+
+from mailgate.cli import main
+from mailgate.core.instants import Instant
+from mailgate.runtime import SystemClock
+
+VARIABLE: Final = "MAILGATE_CRASH"
+CLOCK: Final = "mailgate.footing.SystemClock"
+_OFFSET: Final = struct.Struct("=q")
+
+
+class MovedClock(SystemClock):
+    """The machine's clock, moved by so many microseconds as a file says."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._offset = mmap.mmap(file.fileno(), _OFFSET.size, prot=mmap.PROT_READ)
+
+    def now(self) -> Instant:
+        return Instant(super().now() + _OFFSET.unpack_from(self._offset)[0])
+
+
+def move_clock(path: Path, microseconds: int) -> None:
+    """Move the clock of the gates that look at this file: all of them, at once, also while they run."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(descriptor, _OFFSET.pack(microseconds), 0)
+    finally:
+        os.close(descriptor)
+
+
+def put(name: str, value: Any) -> None:
+    """Set what a module calls by a name: `module.NAME`, or `module.NAME.key` where NAME is a dictionary."""
+    holder, _, last = name.rpartition(".")
+    try:
+        module = importlib.import_module(holder)
+    except ModuleNotFoundError:
+        above, _, inner = holder.rpartition(".")
+        table = getattr(importlib.import_module(above), inner)
+        assert last in table, name
+        table[last] = value
+        return
+    assert hasattr(module, last), name
+    setattr(module, last, value)
+
+
+if __name__ == "__main__":
+    wanted = json.loads(os.environ.get(VARIABLE, "{}"))
+    if "clock" in wanted:
+        put(CLOCK, lambda: MovedClock(Path(wanted["clock"])))
+    for constant, number in wanted.get("constants", {}).items():
+        put(constant, number)
+    main()
