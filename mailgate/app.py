@@ -34,6 +34,7 @@ from mailgate.journeys.writing import Writing
 from mailgate.letters.writer import Writer
 from mailgate.logs import fault_of
 from mailgate.ops.lock import SenderLock
+from mailgate.ops.metrics import Metrics
 from mailgate.ops.wake import WakeSocket, ring
 from mailgate.places import folder
 from mailgate.runtime import Clock
@@ -96,7 +97,10 @@ class MailSide:
     def __init__(self, footing: Footing) -> None:
         settings = footing.settings
         self._settings = settings
+        self._db = footing.db
         self._stopping = asyncio.Event()
+        self._metrics = Metrics(footing.clock)
+        self._metrics_server = WebServer(self._metrics.app) if settings.metrics.listen else None
         vault = AddressVault(footing.keys, footing.dice)
         exempt = (*LOOPBACK, *map(ipaddress.ip_network, settings.smtp.trusted_relays))
         self.sender = Sender(
@@ -125,12 +129,17 @@ class MailSide:
         ports = await self._listener.start([_hostport(listen) for listen in self._settings.smtp.listen])
         group.create_task(self.sender.run(self._stopping), name="sender")
         group.create_task(self._keep_house(), name="housekeeping")
+        if self._metrics_server is not None:
+            await self._metrics_server.start(*_hostport(self._settings.metrics.listen))
+            group.create_task(self._metrics.watch_loop(self._stopping), name="loop-watch")
         return ports
 
     async def stop(self) -> None:
         """Take no more, end what is under way."""
         await self._listener.close(grace_s=_LISTENER_GRACE_S)
         self._stopping.set()
+        if self._metrics_server is not None:
+            await self._metrics_server.stop(0)
 
     async def _keep_house(self) -> None:
         while not self._stopping.is_set():
@@ -139,6 +148,9 @@ class MailSide:
                     await self._stopping.wait()
             try:
                 await self._inbox.forget()
+                if self._metrics_server is not None:
+                    async with self._db.read() as tx:
+                        await self._metrics.read_outbox(tx)
             except (sqlite3.Error, StoreFull) as error:  # tidied in the next round
                 log.warning("sender.fault_caught", fault=fault_of(error))
 

@@ -27,9 +27,8 @@ _LABEL: Final = b"mailgate return path "
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-# The first 40 bits of the id are four pairs that all tokens of a row share; the other 8, the tag and two zero bits are nine more.
-_HEAD_SHIFTS: Final = (30, 20, 10, 0)
-_TAIL_SHIFTS: Final = (80, 70, 60, 50, 40, 30, 20, 10, 0)
+_TRIPLES: Final = tuple(pair + third for pair in _PAIRS for third in _ALPHABET)
+# The first 40 bits of the id are two triples and a pair that all tokens of a row share; the other 8, the tag and two zero bits are six triples.
 
 _SHAPE: Final = re.compile(r"[A-Za-z2-7]{26}")
 
@@ -54,9 +53,12 @@ class Tags:
     def token(self, slot: Slot) -> str:
         """The token of that purpose, 26 characters of a-z and 2-7."""
         start = slot * _TAG_BYTES
-        tag = int.from_bytes(self.digest[start : start + _TAG_BYTES], "big")
-        tail = ((self.id & 0xFF) << 80 | tag) << 2
-        return self.head + "".join([_PAIRS[tail >> shift & 1023] for shift in _TAIL_SHIFTS])
+        tail = ((self.id & 0xFF) << 80 | int.from_bytes(self.digest[start : start + _TAG_BYTES], "big")) << 2
+        high, low = tail >> 45, tail & 0x1FFF_FFFF_FFFF  # small integers are several times as fast to take apart
+        return (
+            f"{self.head}{_TRIPLES[high >> 30]}{_TRIPLES[high >> 15 & 32767]}{_TRIPLES[high & 32767]}"
+            f"{_TRIPLES[low >> 30]}{_TRIPLES[low >> 15 & 32767]}{_TRIPLES[low & 32767]}"
+        )
 
 
 def tags(key: bytes, id: int) -> Tags:  # noqa: A002  # the one word for it, in tables and records too
@@ -65,7 +67,7 @@ def tags(key: bytes, id: int) -> Tags:  # noqa: A002  # the one word for it, in 
         raise ValueError(f"a key for return paths has at least {MIN_KEY} bytes")
     digest = hmac.digest(key, _LABEL + id.to_bytes(_ID_BYTES, "big"), "sha512")
     upper = id >> 8
-    return Tags(id, digest, "".join([_PAIRS[upper >> shift & 1023] for shift in _HEAD_SHIFTS]))
+    return Tags(id, digest, f"{_TRIPLES[upper >> 25]}{_TRIPLES[upper >> 10 & 32767]}{_PAIRS[upper & 1023]}")
 
 
 def open_token(keys: tuple[bytes, ...], slot: Slot, token: str) -> int | None:

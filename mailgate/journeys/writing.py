@@ -105,7 +105,7 @@ class Writing:
     def _broadcast_copy(self, prepared: Prepared, row: Claimed, pupils: tuple[str, ...]) -> Copy:
         tags = self._links.tags(row.id)
         envelope = self._envelope(row, tags)
-        link = self._links.url("k", tags.token(Slot.RECEIPT))
+        link = self._links.url("k", envelope.receipt_token)
         content = prepared.copy(CopyFacts(envelope=envelope, pupils=pupils, link=link))
         return self._copy(row, envelope, content)
 

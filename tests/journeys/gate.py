@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import signal
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
@@ -48,6 +50,18 @@ class Gate:
             "--smtp", "127.0.0.1:0", "--web", "127.0.0.1:0", "--relay", f"127.0.0.1:{relay}",
             *(["--sample"] if sample else []),
         )  # fmt: skip
+
+    @staticmethod
+    def free_port() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            return int(server.getsockname()[1])
+
+    def set(self, section: str, key: str, value: str) -> None:
+        """Change one key of the configuration; `value` as TOML."""
+        head, name, rest = self.config.read_text(encoding="utf-8").partition(f"[{section}]")
+        changed, count = re.subn(rf"^{key} = [^#\n]*", f"{key} = {value} ", rest, count=1, flags=re.MULTILINE)
+        assert count == 1
+        self.config.write_text(head + name + changed, encoding="utf-8")
 
     async def run(self, *arguments: str) -> Any:
         return await command(*arguments, config=self.config)
