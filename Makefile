@@ -8,7 +8,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types coverage packages lock clean
+.PHONY: help setup demo test check lint types coverage packages crash bench bench-million lock clean
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -23,6 +23,8 @@ help:
 	@echo "make demo    the whole gate with a sample city, played over real SMTP and HTTP; Ctrl-C ends it (ARGS=--exit: it ends itself)"
 	@echo "make test    every test"
 	@echo "make check   lint, types, and every test with coverage"
+	@echo "make crash   kill the gate N=500 times and count what is lost: a quarter of an hour (WORKERS=2 gates at once)"
+	@echo "make bench   how fast it is beside Postfix and others, on the loopback: six minutes (ARGS=--help: what can be chosen)"
 	@echo "make setup   .venv/bin/mailgate and nothing else"
 	@echo "make lock    pin again what pyproject.toml asks for (needs uv)"
 	@echo "make clean   remove what the others made"
@@ -52,6 +54,19 @@ coverage: $(DEV) packages
 # Chromium and a Japanese font for the browser tests: installed where we may, named where we may not.
 packages:
 	@bash .ci/packages
+
+# What `make test` does with twenty kills, at length. ARGS=--seed=7 deals the same instants again.
+crash: $(DEV)
+	@$(BIN)/python -m tests.crash $(or $(N),500) --workers $(or $(WORKERS),2) $(ARGS)
+
+# Six minutes; the second one sends a broadcast to 1,000,000 recipients as well. Both write bench/RESULTS.md and bench/results.svg.
+bench: $(RUNTIME)
+	@bash .ci/bench
+	$(BIN)/python -m bench $(ARGS)
+
+bench-million: $(RUNTIME)
+	@bash .ci/bench
+	$(BIN)/python -m bench --million $(ARGS)
 
 lock:
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml -o requirements.lock

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections import deque
+from typing import cast
 
 import uvloop
 
@@ -23,8 +24,7 @@ class Way(asyncio.Protocol):
         self.other: Way | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is none by name
 
     def data_received(self, data: bytes) -> None:
         self._take(data)

@@ -36,6 +36,8 @@ def ratios(values: Sequence[float], reference: Sequence[float]) -> list[float]:
 
 def short(value: float) -> str:
     """A number as a table shows it: three figures, thousands apart."""
+    if math.isinf(value):
+        return "never"
     if value >= 1_000:
         return f"{round(value, 2 - int(math.log10(value))):,.0f}"
     if value >= 100:

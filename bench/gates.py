@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.processes import finish, free_port
+from bench.processes import Failed, finish, free_port
 from mailgate.core.addresses import Address
 from mailgate.core.broadcast import LANE, Kind
 from mailgate.core.instants import MINUTE
@@ -30,8 +30,8 @@ CITY: Final = 36_000  # recipients: every guardian of a city
 _SITE: Final = "docomo.ne.jp"  # a carrier, so that its guardians may all come within one hour (MR-22)
 _SUBJECT: Final = "運動会の延期について"
 _LINE: Final = "雨が続いているため、土曜日に予定していた運動会は、来週の土曜日に延期します。お弁当の用意をお願いいたします。\n"
-# Makes a copy, headers and all, of 4,250 octets: what smtp-source sends with 4,096 octets of content.
-_OCTETS_OF_TEXT: Final = 1_640
+# Makes a copy as large as what smtp-source sends with 4,096 octets of content: 4,227, headers and all.
+_TEXT: Final = (_LINE * 12)[:653]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,22 @@ class Folder:
     def settings(self) -> Settings:
         return load(self.config)
 
-    def set_relay(self, port: int, *, connections: int | None = None) -> None:
+    def set_relay(self, port: int, *, connections: int) -> None:
         """Point it at another next server."""
-        head, section, rest = self.config.read_text(encoding="utf-8").partition("\n[relay]")
-        rest = re.sub(r"^port = \d+", f"port = {port}", rest, count=1, flags=re.MULTILINE)
-        if connections is not None:
-            rest = re.sub(r"^connections = \d+", f"connections = {connections}", rest, count=1, flags=re.MULTILINE)
-        self.config.write_text(head + section + rest, encoding="utf-8")
+        self._set("relay", "port", str(port))
+        self._set("relay", "connections", str(connections))
+
+    async def sign(self) -> None:
+        """Make a DKIM key of 2,048 bits and let it sign every copy."""
+        await finish(sys.executable, "-m", "mailgate", "-c", str(self.config), "keys", "dkim", "--selector", "bench")
+        self._set("dkim", "selector", '"bench"')
+
+    def _set(self, section: str, key: str, value: str) -> None:
+        head, name, rest = self.config.read_text(encoding="utf-8").partition(f"\n[{section}]")
+        rest, found = re.subn(rf"^{key} = \S+", f"{key} = {value}", rest, count=1, flags=re.MULTILINE)
+        if not found:
+            raise Failed(f"the sample configuration has no {section}.{key}")
+        self.config.write_text(head + name + rest, encoding="utf-8")
 
     def copied(self, path: Path) -> "Folder":
         """The same again in another folder."""
@@ -124,8 +133,8 @@ class _City:
             """,
             staff,
         )
-        text = _LINE * (_OCTETS_OF_TEXT // len(_LINE.encode()))
-        sealed = [self._texts.seal_text(words, column, BROADCAST) for column, words in (("subject", _SUBJECT), ("text", text), ("cut", ""))]
+        texts = (("subject", _SUBJECT), ("text", _TEXT), ("cut", ""))
+        sealed = [self._texts.seal_text(words, column, BROADCAST) for column, words in texts]
         self._connection.execute(
             """
             INSERT INTO broadcast (id, link_id, state, kind, lane, staff_id, source, subject, text, cut, created_at)

@@ -79,8 +79,8 @@ class Postfix:
     async def empty(self, within_s: float = 300) -> None:
         """Wait until the queue is empty."""
         async with asyncio.timeout(within_s):
-            while self.queued():
-                await asyncio.sleep(0.02)  # noqa: ASYNC110  another program's folder has no event to wait for
+            while self.queued():  # noqa: ASYNC110  another program's folder has no event to wait for
+                await asyncio.sleep(0.02)
 
 
 def _files(folder: str | Path) -> int:

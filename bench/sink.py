@@ -1,7 +1,7 @@
 """A next server that notes when each mail came: what smtp-sink is for rates, this is for round trips.
 
-`python -m bench.sink` is the bare thing that a round trip is measured against: it takes a mail, appends it to a file, calls fsync and says
-250, one after the other, and does nothing else.
+`python -m bench.sink FOLDER` is the bare thing that a round trip is measured against: it takes a mail, appends it to a file, calls fsync
+and says 250, one after the other, and does nothing else.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import uvloop
 
@@ -30,9 +30,8 @@ class Session(asyncio.Protocol):
         self._in_content = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(b"220 sink.example ESMTP\r\n")
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is none by name
+        self._transport.write(b"220 sink.example ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._input += data
@@ -86,7 +85,7 @@ class Arrivals:
 
 
 async def _bare() -> None:
-    with tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile(dir=sys.argv[1]) as file:
 
         def keep(_recipient: str, content: bytes) -> None:
             os.write(file.fileno(), content)

@@ -1,8 +1,8 @@
 """Structured logs: JSON lines on standard error, one event a line, never an address, a name or a token.
 
 Event names are `noun.verb_past`, registered in EVENTS and explained in docs/operations.md. What a caller passes is an id, a count, a
-code or a reason. As a second wall every text value is searched for what looks like an address and masked before it is written; what
-other libraries have to say passes the same wall.
+code or a reason. As a second wall every value, however deep it lies, is searched for what looks like an address or a token and masked
+before it is written. What other libraries have to say passes the same wall; of an exception its type is said and nothing of its text.
 """
 
 import logging
@@ -46,24 +46,47 @@ EVENTS: Final[Mapping[str, str]] = {
     "library.spoke": "A library we use had something to say; its words, masked.",
 }
 
-_ADDRESS_LIKE: Final = re.compile(r"[^\s<>\"'(),;:=]+[@＠][^\s<>\"'(),;]+")
-_TOKEN_LIKE: Final = re.compile(r"(?<![\w-])[\w-]{20,}\.[\w-]{20,}|(?<![a-z2-7])[a-z2-7]{26}(?![a-z2-7])")
+# An `@` in any writing of it, and what stands round it; a quoted local part may hold blanks.
+_ADDRESS_LIKE: Final = re.compile(
+    r"""(?:"[^@＠﹫]{0,80}"|[^\s<>",;:()@＠﹫]{0,200})(?:[@＠﹫]|%40)[^\s<>"',;()]{0,300}"""
+)
+# Links, and return paths, which mail servers may have written in capitals.
+_TOKEN_LIKE: Final = re.compile(r"(?<![\w-])[\w-]{20,}\.[\w-]{20,}|(?<![a-z2-7])[a-z2-7]{26}(?![a-z2-7])", re.IGNORECASE)
+# How asyncio shows a task that failed.
+_EXCEPTION_SHOWN: Final = re.compile(r"(\bexception=\w+).*")
+_LONGEST: Final = 1_000
 
 _Event = MutableMapping[str, object]
 
 
 def masked(text: str) -> str:
-    """A text with everything that looks like an address or a token of ours taken out."""
+    """A text with everything that looks like an address or a token of ours taken out, and cut where it is too long."""
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST].rpartition(" ")[0] + " ..."  # not in the middle of what would no longer look like one
     return _TOKEN_LIKE.sub("***", _ADDRESS_LIKE.sub("***", text))
 
 
 def _mask(_logger: object, _method: str, event: _Event) -> _Event:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = masked(value)
-        elif not isinstance(value, int | float | bool | list | tuple | type(None)):
-            event[key] = masked(repr(value))
-    return event
+    return {key: _shown(value) for key, value in event.items()}
+
+
+def _shown(value: object) -> object:
+    """A value as it may be written."""
+    match value:
+        case str():
+            return masked(value)
+        case bool() | int() | float() | None:
+            return value
+        case bytes() | bytearray():
+            return f"{len(value)} octets"
+        case BaseException():
+            return fault_of(value)
+        case Mapping():
+            return {masked(str(key)): _shown(inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_shown(inner) for inner in value]
+        case _:
+            return masked(repr(value))
 
 
 class _LibraryHandler(logging.Handler):
@@ -72,8 +95,27 @@ class _LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         fault = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         structlog.get_logger().warning(
-            "library.spoke", library=record.name, level=record.levelname.lower(), words=record.getMessage(), fault=fault
+            "library.spoke", library=record.name, severity=record.levelname.lower(), words=_words(record), fault=fault
         )
+
+
+def _words(record: logging.LogRecord) -> str:
+    """What a library says, with each exception's type in place of its text."""
+    message = str(_typed(record.msg))
+    match record.args:
+        case Mapping() as named:
+            args: object = {name: _typed(value) for name, value in named.items()}
+        case args:
+            args = tuple(_typed(value) for value in args or ())
+    try:
+        said = message % args if args else message
+    except (TypeError, ValueError, KeyError):  # its words do not fit together: no reason to stop whoever spoke
+        said = message
+    return _EXCEPTION_SHOWN.sub(r"\1", said)
+
+
+def _typed(value: object) -> object:
+    return type(value).__name__ if isinstance(value, BaseException) else value
 
 
 def configure(stream: TextIO = sys.stderr) -> None:
@@ -91,6 +133,16 @@ def configure(stream: TextIO = sys.stderr) -> None:
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def quieten() -> None:
+    """For a command: it says itself what it does, and its decisions are in the audit log."""
+    structlog.configure(processors=[_dropped], cache_logger_on_first_use=False)
+
+
+def _dropped(_logger: object, _method: str, _event: _Event) -> _Event:
+    raise structlog.DropEvent
 
 
 def fault_of(error: BaseException) -> str:

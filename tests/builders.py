@@ -127,6 +127,7 @@ class Town:
         self.keys = keys or some_keys()
         self.clock = clock or FakeClock()
         self.wakes = 0
+        self._mails = 0
         dice = FixedDice()
         settings = Settings(folder=path.parent)
         self.vault = AddressVault(self.keys, dice)
@@ -168,6 +169,10 @@ class Town:
         """Do to the store what no journey does; how many rows it touched."""
         async with self.db.write() as tx:
             return await tx.run(sql, params)
+
+    def stored(self) -> bytes:
+        """All octets of the database file and its WAL."""
+        return self.path.read_bytes() + self.path.with_name(self.path.name + "-wal").read_bytes()
 
     async def count(self, table: str) -> int:
         return int((await self.ask(f"SELECT COUNT(*) AS n FROM {table}"))[0]["n"])
@@ -269,9 +274,9 @@ class Town:
 
     async def invited(self, sender: str) -> Sent:
         """A blank mail and its answer."""
-        await self.post(sender, "touroku", content=f"Message-ID: <{self.clock.now()}@phone>\r\n\r\n".encode())
-        (invitation,) = [mail for mail in await self.sent() if mail.to == sender]
-        assert invitation.letter == "invitation"
+        self._mails += 1
+        await self.post(sender, "touroku", content=f"Message-ID: <{self._mails}@phone>\r\n\r\n".encode())
+        (invitation,) = [mail for mail in await self.sent() if (mail.to, mail.letter) == (sender, "invitation")]
         return invitation
 
     async def registered(self, sender: str, *, school: str = "kita-es", token: str | None = None, **fields: str) -> Registered:
@@ -319,7 +324,8 @@ class Town:
 
     async def drafted(self, *audiences: str, sender: str = TEACHER, **mail: str) -> str:
         """A staff mail and its preview; the token of the broadcast's page."""
-        message_id = mail.pop("message_id", f"<{self.clock.now()}@x.example.jp>")
+        self._mails += 1
+        message_id = mail.pop("message_id", f"<{self._mails}.town@x.example.jp>")
         content = staff_mail(sender, message_id=message_id, **mail)
         await self.post(sender, *(f"haishin+{audience}" for audience in audiences), content=content)
         previews = [sent for sent in await self.sent() if sent.letter == "preview"]

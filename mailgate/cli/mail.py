@@ -4,7 +4,7 @@ from typing import Any  # rows on their way to JSON
 
 import click
 
-from mailgate.cli.root import config_option, iso, json_option, main, refuse, run, show, show_one
+from mailgate.cli.root import config_option, iso, json_option, main, refuse, row_id, run, show, show_one
 from mailgate.core.broadcast import Event
 from mailgate.core.instants import SECOND
 from mailgate.footing import Footing
@@ -37,7 +37,7 @@ def list_broadcasts(context: click.Context, as_json: bool) -> None:
 
 
 @broadcast.command("show")
-@click.argument("broadcast_id", type=int)
+@click.argument("broadcast_id", type=row_id)
 @config_option
 @json_option
 @click.pass_context
@@ -88,7 +88,7 @@ def _move(context: click.Context, broadcast_id: int, event: Event) -> None:
 
 
 @broadcast.command("halt")
-@click.argument("broadcast_id", type=int)
+@click.argument("broadcast_id", type=row_id)
 @config_option
 @click.pass_context
 def halt(context: click.Context, broadcast_id: int) -> None:
@@ -97,7 +97,7 @@ def halt(context: click.Context, broadcast_id: int) -> None:
 
 
 @broadcast.command("resume")
-@click.argument("broadcast_id", type=int)
+@click.argument("broadcast_id", type=row_id)
 @config_option
 @click.pass_context
 def resume(context: click.Context, broadcast_id: int) -> None:
@@ -106,7 +106,7 @@ def resume(context: click.Context, broadcast_id: int) -> None:
 
 
 @broadcast.command("cancel")
-@click.argument("broadcast_id", type=int)
+@click.argument("broadcast_id", type=row_id)
 @config_option
 @click.pass_context
 def cancel(context: click.Context, broadcast_id: int) -> None:
@@ -164,7 +164,7 @@ def list_quarantine(context: click.Context, as_json: bool) -> None:
 
 
 @quarantine.command("show")
-@click.argument("mail_id", type=int)
+@click.argument("mail_id", type=row_id)
 @config_option
 @click.pass_context
 def show_quarantined(context: click.Context, mail_id: int) -> None:
@@ -172,7 +172,7 @@ def show_quarantined(context: click.Context, mail_id: int) -> None:
 
     async def work(footing: Footing) -> bytes:
         async with footing.db.read() as tx:
-            row = await kept.kept_by_id(tx, mail_id)
+            row = await kept.quarantined_by_id(tx, mail_id)
         if row is None:
             refuse(f"there is no quarantined mail {mail_id}; see `mailgate quarantine list`")
         return AddressVault(footing.keys, footing.dice).open_mail(row["sealed"], mail_id)
@@ -181,7 +181,7 @@ def show_quarantined(context: click.Context, mail_id: int) -> None:
 
 
 @quarantine.command("drop")
-@click.argument("mail_id", type=int)
+@click.argument("mail_id", type=row_id)
 @config_option
 @click.pass_context
 def drop(context: click.Context, mail_id: int) -> None:
@@ -189,7 +189,7 @@ def drop(context: click.Context, mail_id: int) -> None:
 
     async def work(footing: Footing) -> bool:
         async with footing.db.write() as tx:
-            return await kept.drop_mail(tx, mail_id)
+            return await kept.drop_quarantined(tx, mail_id)
 
     if not run(context, work):
         refuse(f"there is no quarantined mail {mail_id}")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from mailgate.cli.root import config_option, iso, json_option, main, refuse, run, show, show_one
+from mailgate.cli.root import config_option, iso, json_option, main, refuse, row_id, run, show, show_one
 from mailgate.core import audience
 from mailgate.core.addresses import Address, BadPath, parse_spec
 from mailgate.core.audience import SchoolKind
@@ -68,7 +68,8 @@ def add_school(context: click.Context, slug: str, name: str, kind: str, classes:
 def _class_of(text: str, kind: str) -> tuple[int, str, str]:
     place, _, name = text.partition("=")
     grade, _, slug = place.partition("-")
-    if not grade.isdigit() or int(grade) not in audience.grades_of(kind) or not audience.is_class_slug(slug):
+    grades = map(str, audience.grades_of(kind))
+    if grade not in grades or not audience.is_class_slug(slug):
         refuse(f'"{text}" is not GRADE-SLUG[=NAME] with a grade of that kind of school, such as 3-1 or 3-tanpopo=たんぽぽ')
     return int(grade), slug, name or slug
 
@@ -201,8 +202,7 @@ async def _enrol(footing: Footing, member: _NewMember, pin: str | None) -> dict[
     pin_hash, submission_hash = await asyncio.gather(footing.passwords.hash(pin), footing.passwords.hash(password))
     async with footing.db.write() as tx:
         now = footing.clock.now()
-        if not isinstance(member.scope, audience.City):
-            await _known_school(tx, member.scope.slug)
+        scope = await _known_scope(tx, member.scope)
         staff_id = await staff.next_id(tx)
         added = await staff.add_staff(
             tx,
@@ -210,7 +210,7 @@ async def _enrol(footing: Footing, member: _NewMember, pin: str | None) -> dict[
             address_id=await AddressBook(AddressVault(footing.keys, dice), dice).enter(tx, member.mailbox, now=now),
             name=member.name,
             role=member.role,
-            scope=str(member.scope),
+            scope=str(scope),
             pin_hash=pin_hash,
             submission_hash=submission_hash,
             totp_sealed=footing.texts.seal_totp(totp, staff_id),
@@ -228,6 +228,24 @@ async def _enrol(footing: Footing, member: _NewMember, pin: str | None) -> dict[
         "submission_password": password,
         "totp_uri": f"otpauth://totp/{issuer}:{staff_id}?secret={secret}&issuer={issuer}",
     }
+
+
+async def _known_scope(tx: Tx, scope: audience.Scope) -> audience.Scope:
+    """A scope of what is there, its class called as addresses call it: with another nobody could be written to."""
+    if isinstance(scope, audience.City):
+        return scope
+    school = await _known_school(tx, scope.slug)
+    if isinstance(scope, audience.School):
+        return scope
+    if scope.grade not in audience.grades_of(school["kind"]):
+        refuse(f'there is no grade {scope.grade} at "{scope.slug}"')
+    if isinstance(scope, audience.Grade):
+        return scope
+    classes = [row for row in await schools.classes_of(tx, school["id"]) if row["grade"] == scope.grade]
+    named = [row["slug"] for row in classes if scope.class_slug in (row["slug"], row["name"].lower())]
+    if not named:
+        refuse(f'there is no class "{scope.class_slug}" in grade {scope.grade} at "{scope.slug}"; see `mailgate school list`')
+    return audience.Class(scope.slug, scope.grade, named[0])
 
 
 @staff_group.command("list")
@@ -255,7 +273,7 @@ def list_staff(context: click.Context, as_json: bool) -> None:
 
 
 @staff_group.command("disable")
-@click.argument("staff_id", type=int)
+@click.argument("staff_id", type=row_id)
 @config_option
 @click.pass_context
 def disable_staff(context: click.Context, staff_id: int) -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar  # Any: rows on their way to JSON
 
 import click
 
-from mailgate import __version__
+from mailgate import __version__, logs
 from mailgate.core.instants import Instant, to_datetime
 from mailgate.core.outages import StoreFull
 from mailgate.footing import Footing, open_footing
 from mailgate.settings import Settings, SettingsUnfit, load
 from mailgate.store.db import StoreUnfit
-from mailgate.vault import MAIL_KEYS, KeysUnfit
+from mailgate.vault import MAIL_KEYS, KeysUnfit, SealBroken
 
 T = TypeVar("T")
 
@@ -65,6 +66,7 @@ def config_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+row_id = click.IntRange(0, 2**63 - 1)  # what the store can look for
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
@@ -79,6 +81,7 @@ def settings_of(context: click.Context) -> Settings:
 def run(context: click.Context, work: Callable[[Footing], Awaitable[T]]) -> T:
     """Do some work on the open store."""
     settings = settings_of(context)
+    logs.quieten()
 
     async def with_store() -> T:
         async with open_footing(settings, MAIL_KEYS) as footing:
@@ -88,7 +91,7 @@ def run(context: click.Context, work: Callable[[Footing], Awaitable[T]]) -> T:
 
 
 def unfit_refused(work: Callable[[], T]) -> T:
-    """Turn what is wrong with keys, store or disk into one line and an exit code."""
+    """Turn what is wrong with keys, store or disk into one line and an exit code. The texts hold nothing of what is stored."""
     try:
         return work()
     except KeysUnfit as error:
@@ -97,6 +100,10 @@ def unfit_refused(work: Callable[[], T]) -> T:
         raise Refused(str(error)) from None
     except StoreFull:
         refuse("the disk is full: nothing was changed; make room and try again")
+    except SealBroken as error:
+        refuse(f"something sealed in the database does not open: {error}")
+    except sqlite3.Error as error:  # locked for too long, read-only, damaged
+        refuse(f"the database did not do it: {error}")
 
 
 def refuse(reason: str) -> NoReturn:

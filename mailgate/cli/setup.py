@@ -1,15 +1,17 @@
 """Setting up and running: init, check-config, migrate, serve, version."""
 
 import asyncio
+import errno
 import re
+import ssl
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import click
 
 from mailgate import __version__, logs
 from mailgate.cli.root import BadConfiguration, Refused, config_option, main, refuse, settings_of, unfit_refused
-from mailgate.footing import Footing, open_footing
+from mailgate.footing import Footing, open_footing, schema_of
 from mailgate.journeys.sample import load_sample
 from mailgate.ops.certificate import self_signed
 from mailgate.ops.lock import AlreadyRunning
@@ -18,6 +20,9 @@ from mailgate.runtime import SystemClock, SystemDice
 from mailgate.settings import Settings, SettingsUnfit, parse, split_hostport
 from mailgate.store import migrate as migrations
 from mailgate.vault import MAIL_KEYS, new_key
+
+_WRONG_FILE: Final = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, ssl.SSLError)
+_NO_PORT: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 
 
 @main.command()
@@ -165,8 +170,15 @@ def migrate(context: click.Context) -> None:
     settings = settings_of(context)
     if not settings.database.parent.is_dir():
         refuse(f"the folder {settings.database.parent} is missing")
-    unfit_refused(lambda: migrations.upgrade(settings.database))
+    unfit_refused(lambda: _migrate(settings.database))
     click.echo(f"{settings.database} has the schema {migrations.newest()}")
+
+
+def _migrate(database: Path) -> None:
+    schema_of(database)  # refuses what is no database, or a newer one
+    if not database.exists():
+        _write_private(database, b"")
+    migrations.upgrade(database)
 
 
 @main.command()
@@ -196,5 +208,25 @@ def serve(context: click.Context, side: Literal["both", "mail", "web"]) -> None:
         unfit_refused(work)
     except AlreadyRunning as error:
         raise Refused(str(error)) from None
+    except _WRONG_FILE as error:
+        named = f": {error.filename}" if error.filename else ""
+        raise BadConfiguration(f"cannot open a file that the configuration names: {error.strerror}{named}") from None
     except OSError as error:
-        raise BadConfiguration(f"cannot listen or open a file: {error.strerror or error}") from None
+        raise Refused(f"cannot start: {error.strerror or error}") from None
+    except ExceptionGroup as group:
+        taken = _cannot_listen(group)
+        if taken is None:
+            raise
+        # Not 78, which a supervisor takes for final: the port may be free, or the network there, in a moment.
+        raise Refused(f"cannot listen: {taken.strerror or taken}") from None
+
+
+def _cannot_listen(error: Exception) -> OSError | None:
+    """The error of a port that cannot be had, if that is what stopped the start."""
+    match error:
+        case ExceptionGroup():
+            return next((found for each in error.exceptions if (found := _cannot_listen(each))), None)
+        case OSError() if error.errno is not None and (error.errno in _NO_PORT or error.errno < 0):  # below 0: of the resolver
+            return error
+        case _:
+            return None

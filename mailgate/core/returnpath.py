@@ -28,7 +28,7 @@ _LABEL: Final = b"mailgate return path "
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _TRIPLES: Final = tuple(pair + third for pair in _PAIRS for third in _ALPHABET)
-# The first 40 bits of the id are two triples and a pair that all tokens of a row share; the other 8, the tag and two zero bits are six triples.
+# The first 40 bits of the id are two triples and a pair that all tokens of a row share; the other 8, the tag and two zero bits six triples.
 
 _SHAPE: Final = re.compile(r"[A-Za-z2-7]{26}")
 

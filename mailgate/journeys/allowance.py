@@ -1,11 +1,11 @@
 """Allowance (MR-22): how many invitations a domain, a network and the whole gate may cause. Kept in memory: a restart forgives.
 
 Carriers and the big free-mail providers go free of the limit by domain, for a whole school joins within an hour and every third family is
-with one of them; loopback and trusted relays go free of the one by network. What
-an address itself may cause is in the database, because a restart must not forgive that.
+with one of them; loopback and trusted relays go free of the one by network. What an address itself may cause is in the database, because a
+restart must not forgive that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
@@ -18,12 +18,32 @@ from mailgate.core.providers import OTHER, provider_of
 _MANY: Final = 10_000
 
 
+class Buckets:
+    """Buckets in memory, each with a key of its own."""
+
+    def __init__(self) -> None:
+        self._tats: dict[tuple[Bucket, str], Instant] = {}
+        self._tidy_at = _MANY
+
+    def take(self, wanted: Iterable[tuple[Bucket, str]], *, now: Instant) -> bool:
+        """Whether one more may pass; if so, it is counted in every one of the buckets, else in none."""
+        taken = {key: key[0].take(self._tats.get(key), now=now) for key in wanted}
+        granted = {key: tat for key, tat in taken.items() if tat is not None}
+        if len(granted) < len(taken):
+            return False
+        self._tats.update(granted)
+        if len(self._tats) > self._tidy_at:
+            self._tats = {key: tat for key, tat in self._tats.items() if tat > now}
+            self._tidy_at = max(_MANY, 2 * len(self._tats))  # so that tidying costs each taker the same, however many there are
+        return True
+
+
 class Allowance:
-    """Buckets by domain, by network, and one over all."""
+    """What strangers may cause."""
 
     def __init__(self, exempt: Sequence[IPv4Network | IPv6Network]) -> None:
         self._exempt = exempt
-        self._buckets: dict[tuple[Bucket, str], Instant] = {}
+        self._buckets = Buckets()
 
     def take(self, sender: Address, peer: str, *, now: Instant) -> bool:
         """Whether one more may pass; if so, it is counted in every bucket that binds it."""
@@ -32,11 +52,4 @@ class Allowance:
             wanted.append((limits.DOMAIN_BUCKET, sender.domain))
         if not any(ip_address(peer) in network for network in self._exempt):
             wanted.append((limits.NETWORK_BUCKET, limits.network_of(peer)))
-        taken = {key: key[0].take(self._buckets.get(key), now=now) for key in wanted}
-        granted = {key: tat for key, tat in taken.items() if tat is not None}
-        if len(granted) < len(taken):
-            return False
-        if len(self._buckets) > _MANY:
-            self._buckets = {key: tat for key, tat in self._buckets.items() if tat > now}
-        self._buckets.update(granted)
-        return True
+        return self._buckets.take(wanted, now=now)

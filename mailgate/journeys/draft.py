@@ -17,6 +17,7 @@ from mailgate.core.delivery import LIFETIME, Lane
 from mailgate.core.instants import MINUTE, Instant, later
 from mailgate.core.letters import Refusal, fits
 from mailgate.core.tokens import ID_BYTES
+from mailgate.journeys.schools import class_id_of
 from mailgate.runtime import Dice
 from mailgate.store import audiences, broadcasts, outbox, schools
 from mailgate.store.db import Row, Tx
@@ -102,7 +103,7 @@ class Drafter:
         school_id = None if school is None else int(school["id"])
         class_id = None
         if school_id is not None and class_slug is not None:
-            class_id = await _class_id(tx, school_id, grade, class_slug)
+            class_id = await class_id_of(tx, school_id, grade, class_slug)
         return await audiences.add_part(
             tx,
             broadcast_id=broadcast_id,
@@ -139,13 +140,6 @@ def _place(part: Part) -> tuple[str | None, int | None, str | None]:
             return slug, grade, class_slug
 
 
-async def _class_id(tx: Tx, school_id: int, grade: int | None, class_slug: str) -> int | None:
-    for row in await schools.classes_of(tx, school_id):
-        if (row["grade"], row["slug"]) == (grade, class_slug):
-            return int(row["id"])
-    return None
-
-
 async def _exists(tx: Tx, part: Part) -> bool:
     slug, grade, class_slug = _place(part)
     if slug is None:
@@ -153,7 +147,7 @@ async def _exists(tx: Tx, part: Part) -> bool:
     school = await schools.school_by_slug(tx, slug)
     if school is None or (grade is not None and grade not in audience.grades_of(school["kind"])):
         return False
-    return class_slug is None or await _class_id(tx, school["id"], grade, class_slug) is not None
+    return class_slug is None or await class_id_of(tx, school["id"], grade, class_slug) is not None
 
 
 def _plain(text: str) -> str:

@@ -30,10 +30,11 @@ from mailgate.journeys.draft import Drafter, StaffMail
 from mailgate.journeys.invite import Inviter
 from mailgate.journeys.links import Links
 from mailgate.journeys.reach import record_receipt
+from mailgate.journeys.safekeeping import Safe
 from mailgate.journeys.stop import pause
 from mailgate.logs import fault_of
 from mailgate.runtime import Clock, Dice
-from mailgate.store import invitations, kept, outbox, staff
+from mailgate.store import invitations, outbox, staff
 from mailgate.store.db import Db, Row, Tx
 from mailgate.vault import AddressVault
 
@@ -44,8 +45,6 @@ STAFF_SIZE: Final = 15 * 2**20
 _SEEN_FOR: Final = 10 * MINUTE
 # What is no sign of a machine: a receipt or a stop from such a mail is a person's. Its token says for which copy.
 _BY_A_PERSON: Final = frozenset({None, "differs", "recipients"})
-# Mail to the operator that comes from us, or has come a long way, would go round in circles.
-_CIRCLING: Final = frozenset({"own_domain", "loop", "hops"})
 _REPORTED: Final[Mapping[str, Literal[Event.NOTICE_DELIVERED, Event.NOTICE_BOUNCED]]] = {
     "failed": Event.NOTICE_BOUNCED,
     "delivered": Event.NOTICE_DELIVERED,
@@ -96,7 +95,7 @@ class Inbox:
         self._operator = operator
         self._allowance = allowance
         self._clock = clock
-        self._dice = dice
+        self._safe = Safe(vault, dice)
         self._wake = wake
 
     def admits(self, recipient: Address) -> Admission:
@@ -129,8 +128,8 @@ class Inbox:
             return
         async with self._db.write() as tx:
             outcomes = await self._take(tx, parsed)
-        for outcome in outcomes:
-            log.info("mail.accepted", outcome=outcome)
+        for box, outcome in outcomes:
+            log.info("mail.accepted", box=box, outcome=outcome)
         self._wake()
 
     async def _parse(self, mail: Inbound) -> _Parsed:
@@ -151,32 +150,22 @@ class Inbox:
 
     async def _quarantine(self, mail: Inbound, error: Exception) -> None:
         """Keep a mail that made us stumble."""
-        mail_id = self._dice.row_id()
         async with self._db.write() as tx:
-            await self._keep(tx, mail, mail_id, reason=type(error).__name__)
+            mail_id = await self._safe.keep(tx, mail, reason=type(error).__name__, now=self._clock.now())
         log.error("mail.quarantined", mail=mail_id, fault=fault_of(error))
 
-    async def _keep(self, tx: Tx, mail: Inbound, mail_id: int, *, reason: str) -> None:
-        await kept.keep_mail(
-            tx,
-            mail_id=mail_id,
-            reason=reason,
-            sealed=self._vault.seal_mail(envelope_lines(mail) + mail.content, mail_id),
-            octets=len(mail.content),
-            now=self._clock.now(),
-        )
-
-    async def _take(self, tx: Tx, parsed: _Parsed) -> list[str]:
-        """All that a mail causes, in the open transaction; a word for each box."""
+    async def _take(self, tx: Tx, parsed: _Parsed) -> list[tuple[str, str]]:
+        """All that a mail causes, in the open transaction; each box with a word for what came of it."""
         now = self._clock.now()
-        if not await invitations.see_mail(tx, digest=parsed.digest, now=now, since=later(now, -_SEEN_FOR)):
+        since, until = later(now, -_SEEN_FOR), later(now, _SEEN_FOR)
+        if not await invitations.see_mail(tx, digest=parsed.digest, now=now, since=since, until=until):
             log.info("mail.repeated")
             return []
         audiences = [box.audience for box in parsed.boxes if isinstance(box, ToBroadcast)]
         others = [box for box in parsed.boxes if not isinstance(box, ToBroadcast)]
-        outcomes = [await self._into(tx, box, parsed, now) for box in others]
+        outcomes = [(_name(box), await self._into(tx, box, parsed, now)) for box in others]
         if audiences:
-            outcomes.append(await self._draft(tx, parsed, audiences, now))
+            outcomes.append(("broadcast", await self._draft(tx, parsed, audiences, now)))
         return outcomes
 
     async def _into(self, tx: Tx, box: Box, parsed: _Parsed, now: Instant) -> str:
@@ -239,10 +228,9 @@ class Inbox:
 
     async def _to_operator(self, tx: Tx, parsed: _Parsed, now: Instant) -> str:
         """Pass a mail on, wrapped, and answer nobody."""
-        if parsed.silence in _CIRCLING:
+        if self._comes_round(parsed):
             return "operator_loop"
-        mail_id = self._dice.row_id()
-        await self._keep(tx, parsed.mail, mail_id, reason="operator")
+        mail_id = await self._safe.keep(tx, parsed.mail, reason="operator", now=now)
         await outbox.enqueue_letter(
             tx,
             letter="for_operator",
@@ -254,6 +242,19 @@ class Inbox:
             expires_at=later(now, LIFETIME[Lane.ORDINARY]),
         )
         return "for_operator"
+
+    def _comes_round(self, parsed: _Parsed) -> bool:
+        """Mail of ours, or mail that has come a long way, would go round in circles.
+
+        It is ours also when the operator's own server passes it on under an envelope of its own: its author still is.
+        """
+        author = headers.author(parsed.headers)
+        return (
+            parsed.silence == "own_domain"
+            or (isinstance(author, Address) and routing.is_ours(author, self._domain))
+            or any(self._domain in value.lower() for value in parsed.headers.all("x-loop"))
+            or len(parsed.headers.all("received")) > answering.MAX_HOPS
+        )
 
     async def _draft(self, tx: Tx, parsed: _Parsed, audiences: list[str], now: Instant) -> str:
         """A staff mail: envelope and From are one enrolled address, nothing is automatic; else silence."""
@@ -285,14 +286,12 @@ class Inbox:
             await invitations.forget_before(tx, seen=later(now, -_SEEN_FOR), answered=later(now, -25 * HOUR))
 
 
+def _name(box: Box) -> str:
+    """A box as the log calls it."""
+    return type(box).__name__.removeprefix("To").lower()
+
+
 def _without_recipients(mail: Inbound) -> Inbound:
     return Inbound(
         sender=mail.sender, recipients=(), peer=mail.peer, received_at=mail.received_at, content=mail.content
     )
-
-
-def envelope_lines(mail: Inbound) -> bytes:
-    """The envelope of a kept mail, as lines before its own headers, so that it can be played again."""
-    sender = "<>" if mail.sender is NULL_PATH else f"<{mail.sender.spec}>"
-    lines = [f"X-Envelope-From: {sender}", *(f"X-Envelope-To: <{to.spec}>" for to in mail.recipients)]
-    return "".join(line + "\r\n" for line in lines).encode()

@@ -1,11 +1,10 @@
 """Join (J1): an invitation's link, a form, a registration. The web side: it knows an address by the invitation's row and never reads it.
 
 - The link may register several children (a sibling is a new ID); the same form sent twice finds what it made the first time.
-- Five wrong registration codes burn the link (MR-32). Codes are compared in constant time.
+- Five wrong registration codes burn the link (MR-32), however many are tried at once. Codes are compared in constant time.
 - At most three addresses for a pupil, whichever ID they came by, counted inside the write transaction: there is one writer.
 """
 
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,17 +13,17 @@ from typing import Final
 import structlog
 
 from mailgate.core import registration
-from mailgate.core.audience import SchoolKind
 from mailgate.core.delivery import LIFETIME, Lane
 from mailgate.core.instants import Instant, later
 from mailgate.core.providers import is_free_provider
-from mailgate.core.registration import Fault, Form, Registration, SchoolFacts
+from mailgate.core.registration import Fault, Form, Registration
 from mailgate.core.tokens import Purpose
 from mailgate.journeys.links import BURNT_LINK, INVALID_LINK, LinkDead, Links
 from mailgate.journeys.passwords import Passwords
+from mailgate.journeys.schools import class_id_of, facts_of, school_of_code
 from mailgate.journeys.words import class_words, local_date
 from mailgate.runtime import Clock
-from mailgate.store import audit, invitations, outbox, people, schools
+from mailgate.store import audit, invitations, outbox, people
 from mailgate.store.db import Db, Row, Tx
 
 log = structlog.get_logger()
@@ -76,9 +75,11 @@ class Join:
 
     async def landing(self, token: str) -> Landing | LinkDead:
         """What the link of an invitation shows."""
-        now = self._clock.now()
+        link_id = self._links.open(Purpose.INVITATION, token, now=self._clock.now())
+        if isinstance(link_id, LinkDead):
+            return link_id
         async with self._db.read() as tx:
-            invitation = await self._invitation(tx, token, now)
+            invitation = await self._invitation(tx, link_id)
             if isinstance(invitation, LinkDead):
                 return invitation
             address = await people.address_by_id(tx, invitation["address_id"])
@@ -104,41 +105,43 @@ class Join:
     async def register(self, token: str, form: Form) -> Registered | NotRegistered | LinkDead:
         """Register a pupil by the form; the same form again finds what it made."""
         now = self._clock.now()
-        async with self._db.read() as tx:
-            invitation = await self._invitation(tx, token, now)
+        link_id = self._links.open(Purpose.INVITATION, token, now=now)
+        if isinstance(link_id, LinkDead):
+            return link_id
+        # Codes are judged one after the other: those tried at once tell no more than five tries do.
+        async with self._db.write() as tx:
+            invitation = await self._invitation(tx, link_id)
             if isinstance(invitation, LinkDead):
                 return invitation
-            school = await _school_of_code(tx, form.code, now)
-            facts = None if school is None else await _facts_of(tx, school)
-        checked = registration.check(form, school=facts)
-        if isinstance(checked, dict):
-            return await self._refuse(invitation, checked, now)
+            school = await school_of_code(tx, form.code, now=now)
+            checked = registration.check(form, school=None if school is None else await facts_of(tx, school))
+            if isinstance(checked, dict):
+                return await self._refuse(tx, invitation["id"], checked, now)
         password_hash = await self._passwords.hash(checked.password)
         assert school is not None
         async with self._db.write() as tx:
-            done = await self._write(tx, _Request(invitation["id"], school["id"], checked, password_hash, now))
+            # Now, and not when the form came: a broadcast's audience is frozen as of an instant, and hashing takes a while on a busy day.
+            written_at = self._clock.now()
+            done = await self._write(tx, _Request(invitation["id"], school["id"], checked, password_hash, written_at))
         if isinstance(done, Registered):
             self._wake()
         return done
 
-    async def _invitation(self, tx: Tx, token: str, now: Instant) -> Row | LinkDead:
-        link_id = self._links.open(Purpose.INVITATION, token, now=now)
-        if isinstance(link_id, LinkDead):
-            return link_id
+    async def _invitation(self, tx: Tx, link_id: bytes) -> Row | LinkDead:
         row = await invitations.invitation_by_link(tx, link_id)
         if row is None:
             return INVALID_LINK
         return row if row["burnt_at"] is None else BURNT_LINK
 
-    async def _refuse(self, invitation: Row, faults: dict[str, Fault], now: Instant) -> NotRegistered | LinkDead:
-        log.info("registration.refused", invitation=invitation["id"], faults=sorted(faults))
+    async def _refuse(
+        self, tx: Tx, invitation_id: int, faults: dict[str, Fault], now: Instant
+    ) -> NotRegistered | LinkDead:
+        log.info("registration.refused", invitation=invitation_id, faults=sorted(faults))
         if faults.get("code") is not Fault.UNKNOWN_CODE:
             return NotRegistered(faults=faults)
-        async with self._db.write() as tx:
-            burnt = await invitations.count_wrong_code(tx, invitation_id=invitation["id"], limit=WRONG_CODES, now=now)
-        if not burnt:
+        if not await invitations.count_wrong_code(tx, invitation_id=invitation_id, limit=WRONG_CODES, now=now):
             return NotRegistered(faults=faults)
-        log.info("invitation.burnt", invitation=invitation["id"])
+        log.info("invitation.burnt", invitation=invitation_id)
         return BURNT_LINK
 
     async def _write(self, tx: Tx, request: "_Request") -> Registered | NotRegistered | LinkDead:
@@ -146,13 +149,13 @@ class Join:
         invitation = await invitations.invitation_by_id(tx, request.invitation_id)
         if invitation is None or invitation["burnt_at"] is not None:
             return BURNT_LINK
+        class_id = await class_id_of(tx, request.school_id, wanted.grade, wanted.class_slug)
+        pupil_id = await _known_pupil(tx, request.school_id, class_id, wanted)
         if await people.is_login_taken(tx, wanted.login_key):
             for row in await people.registrations_of_invitation(tx, request.invitation_id):
-                if row["login_key"] == wanted.login_key and row["pupil_name"] == wanted.name:
+                if (row["login_key"], row["pupil_id"]) == (wanted.login_key, pupil_id):
                     return _registered(row)  # the same form again
             return NotRegistered(faults={"login_id": Fault.TAKEN}, suggestions=await self._free_ids(tx, wanted, now))
-        class_id = await _class_id(tx, request.school_id, wanted)
-        pupil_id = await _known_pupil(tx, request.school_id, class_id, wanted)
         fault = await _contact_fault(tx, pupil_id, invitation["address_id"], wanted)
         if fault is not None:
             field, reason = fault
@@ -219,38 +222,6 @@ class _Request:
     wanted: Registration
     password_hash: str
     now: Instant
-
-
-async def _school_of_code(tx: Tx, typed: str, now: Instant) -> Row | None:
-    """The school whose registration code was typed. Every code is compared, each in constant time."""
-    code = registration.normal_code(typed).encode()
-    found = [
-        row["school_id"]
-        for row in await schools.valid_codes(tx, now=now)
-        if hmac.compare_digest(registration.normal_code(row["code"]).encode(), code)
-    ]
-    return await schools.school_by_id(tx, found[0]) if found else None
-
-
-async def _facts_of(tx: Tx, school: Row) -> SchoolFacts:
-    classes: dict[int, list[str]] = {}
-    names: dict[tuple[int, str], str] = {}
-    for row in await schools.classes_of(tx, school["id"]):
-        classes.setdefault(row["grade"], []).append(row["slug"])
-        names[row["grade"], row["name"]] = row["slug"]
-        names[row["grade"], row["name"] + "組"] = row["slug"]
-    return SchoolFacts(
-        kind=SchoolKind(school["kind"]),
-        classes={grade: tuple(slugs) for grade, slugs in classes.items()},
-        class_names=names,
-    )
-
-
-async def _class_id(tx: Tx, school_id: int, wanted: Registration) -> int | None:
-    for row in await schools.classes_of(tx, school_id):
-        if (row["grade"], row["slug"]) == (wanted.grade, wanted.class_slug):
-            return int(row["id"])
-    return None
 
 
 async def _known_pupil(tx: Tx, school_id: int, class_id: int | None, wanted: Registration) -> int | None:

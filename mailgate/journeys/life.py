@@ -54,9 +54,10 @@ async def move_broadcast(tx: Tx, row: Row, event: Event, *, actor: str, now: Ins
 class Expander:
     """The sender's side of a broadcast: from frozen audience to outbox rows, and to its end."""
 
-    def __init__(self, *, db: Db, clock: Clock) -> None:
+    def __init__(self, *, db: Db, clock: Clock, chunk: int = EXPANSION_CHUNK) -> None:
         self._db = db
         self._clock = clock
+        self._chunk = chunk
 
     async def step(self) -> bool:
         """Write one chunk of the next broadcast's deliveries. True: there is more to do."""
@@ -70,10 +71,11 @@ class Expander:
             if row["state"] == State.CONFIRMED:
                 await move_broadcast(tx, row, Event.START, actor="gate", now=self._clock.now())
             alarm = row["lane"] == Lane.ALARM
-            added = await audiences.expand_chunk(tx, row, alarm=alarm, limit=EXPANSION_CHUNK)
+            now = self._clock.now()
+            added = await audiences.expand_chunk(tx, row, alarm=alarm, limit=self._chunk, now=now)
             await broadcasts.advance_cursor(tx, broadcast_id=row["id"], added=added)
-            if added < EXPANSION_CHUNK:
-                await broadcasts.set_expanded(tx, broadcast_id=row["id"], now=self._clock.now())
+            if added < self._chunk:
+                await broadcasts.set_expanded(tx, broadcast_id=row["id"], now=now)
                 log.info("broadcast.expanded", broadcast=row["id"], recipients=row["recipients"] + added)
         return True
 

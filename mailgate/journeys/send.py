@@ -15,7 +15,7 @@ from mailgate.core import broadcast, drafting
 from mailgate.core.broadcast import Event, Kind, State
 from mailgate.core.delivery import Lane
 from mailgate.core.instants import MINUTE, SECOND, Instant, later
-from mailgate.core.tokens import Purpose
+from mailgate.core.tokens import Purpose, compact
 from mailgate.journeys.life import move_broadcast
 from mailgate.journeys.links import INVALID_LINK, LinkDead, Links
 from mailgate.journeys.passwords import Passwords
@@ -111,6 +111,7 @@ class Send:
             broadcast_id=broadcast_id,
             alarm=row["lane"] == Lane.ALARM,
             until=Instant(row["confirmed_at"] or now),
+            now=now,
         )
         subject, text, cut = (self._texts.open_text(row[column], column, broadcast_id) for column in _TEXTS)
         return BroadcastView(
@@ -151,9 +152,9 @@ class Send:
             if refusal is not None:
                 return refusal
         async with self._db.write() as tx:
-            moved = await self._move(tx, int(row["id"]), action, shown)
-        if not moved:
-            return ActionRefused(reason="not_now")
+            refusal = await self._move(tx, int(row["id"]), action, shown)
+        if refusal is not None:
+            return refusal
         self._wake()
         return await self.view(token)
 
@@ -170,13 +171,13 @@ class Send:
             member = await staff.staff_by_id(tx, staff_id)
         if member is None or member["disabled_at"] is not None:
             return ActionRefused(reason="not_now")
+        pin = compact(pin)
         if not pin:
             return ActionRefused(reason="pin_missing")
-        if member["pin_refused_until"] > now:
-            return ActionRefused(reason="pin_wait", wait_s=-(-(member["pin_refused_until"] - now) // SECOND))
+        waiting = _waiting(member, now)
+        if waiting is not None:
+            return waiting
         right = await self._passwords.matches(member["pin_hash"], pin)
-        if right and member["pin_failures"] == 0:
-            return None
         async with self._db.write() as tx:
             return await self._count_pin(tx, staff_id, broadcast_id, right, now)
 
@@ -185,8 +186,9 @@ class Send:
     ) -> ActionRefused | None:
         member = await staff.staff_by_id(tx, staff_id)
         assert member is not None
-        if member["pin_refused_until"] > now:  # others guessed at the same moment
-            return ActionRefused(reason="pin_wait", wait_s=-(-(member["pin_refused_until"] - now) // SECOND))
+        waiting = _waiting(member, now)
+        if waiting is not None or (right and member["pin_failures"] == 0):
+            return waiting  # others guessed at the same moment: then the right one has to wait as well
         failures = 0 if right else int(member["pin_failures"]) + 1
         wait = pin_wait(failures)
         await staff.set_pin_failures(tx, staff_id=staff_id, failures=failures, refused_until=later(now, wait))
@@ -198,13 +200,21 @@ class Send:
         )
         return ActionRefused(reason="pin_wrong", wait_s=wait // SECOND)
 
-    async def _move(self, tx: Tx, broadcast_id: int, action: Action, shown: BroadcastView) -> bool:
+    async def _move(self, tx: Tx, broadcast_id: int, action: Action, shown: BroadcastView) -> ActionRefused | None:
         row = await broadcasts.broadcast_by_id(tx, broadcast_id)
         assert row is not None
         parts = [part["part"] for part in await audiences.parts_of(tx, broadcast_id)]
         if _digest_of(row["kind"], shown.subject, shown.text, parts) != shown.seen:
-            return False  # widened between the look and the press
-        return await move_broadcast(tx, row, _EVENTS[action], actor=f"staff:{row['staff_id']}", now=self._clock.now())
+            return ActionRefused(reason="changed")  # widened between the look and the press
+        actor = f"staff:{row['staff_id']}"
+        moved = await move_broadcast(tx, row, _EVENTS[action], actor=actor, now=self._clock.now())
+        return None if moved else ActionRefused(reason="not_now")
+
+
+def _waiting(member: Row, now: Instant) -> ActionRefused | None:
+    """Why no PIN of a member is looked at now; a wait longer than any was written by a clock that has been set back since."""
+    left = member["pin_refused_until"] - now
+    return ActionRefused(reason="pin_wait", wait_s=-(-left // SECOND)) if 0 < left <= _LONGEST_PIN_WAIT else None
 
 
 def pin_wait(failures: int) -> int:

@@ -35,6 +35,8 @@ class Stop:
         if outbox_id is None:
             return False
         async with self._db.write() as tx:
+            if await outbox.by_id(tx, outbox_id) is None:
+                return False
             await pause(tx, outbox_id, now=self._clock.now())
         return True
 

@@ -15,7 +15,7 @@ def class_words(grade: int | None, class_name: str | None) -> str:
         return ""
     if class_name is None:
         return f"{grade}年"
-    return f"{grade}年{class_name}組" if len(class_name) == 1 else f"{grade}年 {class_name}"
+    return f"{grade}年{class_name}組" if len(class_name) == 1 or class_name.isdecimal() else f"{grade}年 {class_name}"
 
 
 def audience_words(part: Row) -> str:

@@ -9,12 +9,11 @@ from typing import Final
 from mailgate.core.instants import Instant
 from mailgate.store.db import Row, Tx
 
-# p: pupil, s: its school, a: a part of the audience.
+# p: pupil, s: its school, a: a part of the audience. Of a compulsory school a pupil whose grade is not known yet belongs to both levels.
 _PUPIL_IN_PART: Final = """
     a.staff = 0
-    AND (a.level IS NULL OR a.level = CASE
-            WHEN s.kind = 'elementary' OR (s.kind = 'compulsory' AND p.grade <= 6) THEN 'elementary'
-            ELSE 'junior' END)
+    AND (a.level IS NULL OR a.level = s.kind
+         OR (s.kind = 'compulsory' AND (p.grade IS NULL OR (a.level = 'elementary') = (p.grade <= 6))))
     AND (a.school_id IS NULL OR a.school_id = p.school_id)
     AND (a.grade IS NULL OR a.grade = p.grade)
     AND (a.class_id IS NULL OR a.class_id = p.class_id)
@@ -28,19 +27,19 @@ _STAFF_IN_AUDIENCE: Final = """
                  WHERE a.broadcast_id = :broadcast AND a.staff = 1
                    AND (a.school_id IS NULL OR f.scope = s.slug OR f.scope LIKE s.slug || '.%'))
 """
-# Driven by address id, so that a chunk costs what a chunk holds. A contact that came after the confirmation is not in the frozen
-# audience; ordinary mail leaves paused addresses out.
+# Driven by address id, so that a chunk costs what a chunk holds. A contact that came after the confirmation is not in the frozen audience;
+# one that is dated later than now was there before it: the clock has been set back. Ordinary mail leaves paused addresses out.
 _ADDRESSES: Final = f"""
     SELECT d.id AS address_id
       FROM address d
-     WHERE d.id > :cursor
-       AND (((:alarm OR d.paused_at IS NULL)
-             AND EXISTS (SELECT 1
-                           FROM contact c
-                           JOIN registration r ON r.id = c.registration_id
-                           JOIN pupil p ON p.id = r.pupil_id
-                           JOIN school s ON s.id = p.school_id
-                          WHERE c.address_id = d.id AND c.created_at <= :until AND {_PUPIL_IN_AUDIENCE}))
+     WHERE d.id > :cursor AND (:alarm OR d.paused_at IS NULL)
+       AND (EXISTS (SELECT 1
+                      FROM contact c
+                      JOIN registration r ON r.id = c.registration_id
+                      JOIN pupil p ON p.id = r.pupil_id
+                      JOIN school s ON s.id = p.school_id
+                     WHERE c.address_id = d.id AND (c.created_at <= :until OR c.created_at > :now)
+                       AND {_PUPIL_IN_AUDIENCE})
             OR EXISTS (SELECT 1 FROM staff f WHERE f.address_id = d.id AND {_STAFF_IN_AUDIENCE}))
 """
 
@@ -89,8 +88,8 @@ async def parts_of(tx: Tx, broadcast_id: int) -> list[Row]:
     )
 
 
-async def count_audience(tx: Tx, *, broadcast_id: int, alarm: bool, until: Instant) -> Row:
-    """Recipients (addresses), pupils, unregistered (of the roster, without any contact)."""
+async def count_audience(tx: Tx, *, broadcast_id: int, alarm: bool, until: Instant, now: Instant) -> Row:
+    """Recipients (addresses), pupils, unregistered (of the roster, without any contact), frozen as of `until`."""
     row = await tx.one(
         f"""
         SELECT (SELECT COUNT(*) FROM ({_ADDRESSES})) AS recipients,
@@ -101,13 +100,13 @@ async def count_audience(tx: Tx, *, broadcast_id: int, alarm: bool, until: Insta
           FROM pupil p JOIN school s ON s.id = p.school_id
          WHERE {_PUPIL_IN_AUDIENCE}
         """,
-        {"broadcast": broadcast_id, "alarm": alarm, "until": until, "cursor": 0},
+        {"broadcast": broadcast_id, "alarm": alarm, "until": until, "now": now, "cursor": 0},
     )
     assert row is not None
     return row
 
 
-async def expand_chunk(tx: Tx, broadcast: Row, *, alarm: bool, limit: int) -> int:
+async def expand_chunk(tx: Tx, broadcast: Row, *, alarm: bool, limit: int, now: Instant) -> int:
     """Write the next deliveries of a broadcast, by ascending address id; how many there were."""
     return await tx.run(
         f"""
@@ -119,6 +118,7 @@ async def expand_chunk(tx: Tx, broadcast: Row, *, alarm: bool, limit: int) -> in
             "broadcast": broadcast["id"],
             "cursor": broadcast["cursor"],
             "until": broadcast["confirmed_at"],
+            "now": now,
             "alarm": alarm,
             "lane": broadcast["lane"],
             "expires_at": broadcast["expires_at"],
@@ -128,12 +128,17 @@ async def expand_chunk(tx: Tx, broadcast: Row, *, alarm: bool, limit: int) -> in
 
 
 async def pupils_of_copies(tx: Tx, *, broadcast_id: int, outbox_ids: str) -> list[Row]:
-    """outbox_id, name of the pupils that each copy is about. `outbox_ids` is a JSON array."""
+    """outbox_id, name of the pupils that each copy is about. `outbox_ids` is a JSON array.
+
+    A contact that came after the copy was owed is none of them, unless the address has no other: then the clock has been set back.
+    """
     return await tx.fetch(
         f"""
         SELECT o.id AS outbox_id, p.name
           FROM outbox o
-          JOIN contact c ON c.address_id = o.address_id AND c.created_at <= o.created_at
+          JOIN contact c ON c.address_id = o.address_id
+           AND (c.created_at <= o.created_at
+                OR NOT EXISTS (SELECT 1 FROM contact e WHERE e.address_id = o.address_id AND e.created_at <= o.created_at))
           JOIN registration r ON r.id = c.registration_id
           JOIN pupil p ON p.id = r.pupil_id
           JOIN school s ON s.id = p.school_id

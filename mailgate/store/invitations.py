@@ -6,15 +6,15 @@ from mailgate.store.db import Row, Tx
 _COLUMNS = "id, link_id, address_id, issued_at, expires_at, wrong_codes, burnt_at"
 
 
-async def live_invitation(tx: Tx, *, address_id: int, expires_after: Instant) -> Row | None:
-    """The newest invitation of an address that is good for a while yet."""
+async def live_invitation(tx: Tx, *, address_id: int, now: Instant, expires_after: Instant) -> Row | None:
+    """The newest invitation of an address that is good for a while yet; one from a future that did not come is none."""
     return await tx.one(
         f"""
         SELECT {_COLUMNS} FROM invitation
-         WHERE address_id = :address_id AND expires_at > :expires_after AND burnt_at IS NULL
+         WHERE address_id = :address_id AND issued_at <= :now AND expires_at > :expires_after AND burnt_at IS NULL
          ORDER BY issued_at DESC LIMIT 1
         """,
-        {"address_id": address_id, "expires_after": expires_after},
+        {"address_id": address_id, "now": now, "expires_after": expires_after},
     )
 
 
@@ -103,15 +103,15 @@ async def add_answer(tx: Tx, *, address_id: int, now: Instant) -> None:
     )
 
 
-async def see_mail(tx: Tx, *, digest: bytes, now: Instant, since: Instant) -> bool:
-    """Remember a mail. False: the same mail was seen after `since`."""
+async def see_mail(tx: Tx, *, digest: bytes, now: Instant, since: Instant, until: Instant) -> bool:
+    """Remember a mail. False: the same mail was seen between `since` and `until`, which is later than now: clocks are set back."""
     row = await tx.one(
         """
         INSERT INTO seen_mail (digest, seen_at) VALUES (:digest, :now)
-        ON CONFLICT (digest) DO UPDATE SET seen_at = :now WHERE seen_at <= :since
+        ON CONFLICT (digest) DO UPDATE SET seen_at = :now WHERE seen_at <= :since OR seen_at >= :until
         RETURNING seen_at
         """,
-        {"digest": digest, "now": now, "since": since},
+        {"digest": digest, "now": now, "since": since, "until": until},
     )
     return row is not None
 

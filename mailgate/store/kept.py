@@ -25,6 +25,16 @@ async def quarantined(tx: Tx) -> list[Row]:
     )
 
 
+async def quarantined_by_id(tx: Tx, mail_id: int) -> Row | None:
+    """id, reason, sealed, octets, received_at of a mail that made us stumble."""
+    return await tx.one(
+        """
+        SELECT id, reason, sealed, octets, received_at FROM kept_mail WHERE id = :id AND reason <> 'operator'
+        """,
+        {"id": mail_id},
+    )
+
+
 async def kept_by_id(tx: Tx, mail_id: int) -> Row | None:
     """id, reason, sealed, octets, received_at."""
     return await tx.one(
@@ -32,9 +42,9 @@ async def kept_by_id(tx: Tx, mail_id: int) -> Row | None:
     )
 
 
-async def drop_mail(tx: Tx, mail_id: int) -> bool:
-    """Forget a kept mail. False: there is none."""
-    return await tx.run("DELETE FROM kept_mail WHERE id = :id", {"id": mail_id}) == 1
+async def drop_quarantined(tx: Tx, mail_id: int) -> bool:
+    """Forget a mail that made us stumble. False: there is none."""
+    return await tx.run("DELETE FROM kept_mail WHERE id = :id AND reason <> 'operator'", {"id": mail_id}) == 1
 
 
 async def key_proofs(tx: Tx) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 Alembic is loaded when there is something to do: every start asks whether there is, and only that must be quick.
 """
 
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final  # Any: what a driver hands to an event
 
@@ -27,29 +26,15 @@ def upgrade(path: Path) -> None:
         connection.commit()
 
 
-def is_current(path: Path) -> bool:
-    """Whether the file has the schema of this version."""
-    if not path.exists():
-        return False
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-    except sqlite3.OperationalError:  # no such table: nobody has migrated it yet
-        return False
-    finally:
-        connection.close()
-    return rows == [(newest(),)]
-
-
 def newest() -> str:
     """The name of the last step: its file is `NAME_what.py`."""
     return max(step.name for step in (_STEPS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def _connected(path: Path) -> "Connection":
-    from sqlalchemy import NullPool, create_engine, event
+    from sqlalchemy import URL, NullPool, create_engine, event
 
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
 
     # The driver's own way of beginning would leave DDL outside the transaction: a step that fails would leave half a table.
     @event.listens_for(engine, "connect")

@@ -161,7 +161,7 @@ async def prove_contacts(tx: Tx, *, address_id: int, now: Instant) -> None:
 
 
 _SHOWN = """
-    SELECT r.id, r.login_id, r.login_key, p.name AS pupil_name, p.grade, s.name AS school_name, s.slug AS school_slug,
+    SELECT r.id, r.login_id, r.login_key, r.pupil_id, p.name AS pupil_name, p.grade, s.name AS school_name, s.slug AS school_slug,
            k.name AS class_name
       FROM registration r
       JOIN pupil p ON p.id = r.pupil_id

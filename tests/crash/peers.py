@@ -15,7 +15,6 @@ import httpx
 from tests.crash.victim import Victim
 
 PATIENCE_S: Final = 45.0
-_PAUSE_S: Final = 0.05
 _HTTP_BUSY: Final = (500, 503)
 
 
@@ -41,7 +40,7 @@ class Peers:
             self.refusals[reply[:9] or "silence"] += 1
             assert not reply.startswith("5"), f"a good mail was refused for good: {reply}"
             assert time.monotonic() < deadline, f"not accepted in {PATIENCE_S} s, at last {reply or 'no answer'}"
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(0.05)
 
     async def hand_in(self, sender: str, recipient: str, content: bytes) -> str:
         """One attempt: the last reply, or nothing if the line broke."""
@@ -79,7 +78,7 @@ class Peers:
                     return answer
                 self.refusals[f"page {answer.status_code}"] += 1
             assert time.monotonic() < deadline, f"no page in {PATIENCE_S} s"
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(0.05)
 
 
 async def _transaction(

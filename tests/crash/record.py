@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Literal  # Any: what a JSON line holds
+from typing import Any, Literal, cast  # Any: what a JSON line holds
 
 from tests.conftest import ROOT
 
@@ -83,14 +83,14 @@ class Record:
         with self._contents.open("rb") as contents:
             return message_from_bytes(os.pread(contents.fileno(), copy.size, copy.at), policy=policy.default)
 
-    async def until(self, holds: Callable[[], bool], *, within_s: float = 45) -> None:
+    async def until(self, holds: Callable[[], bool], *, what: str = "more copies", within_s: float = 45) -> None:
         """Read on until something holds."""
         deadline = time.monotonic() + within_s
         while True:
             self.read_on()
             if holds():
                 return
-            assert time.monotonic() < deadline, "the sink waited in vain"
+            assert time.monotonic() < deadline, f"waited in vain for {what} at the sink"
             await asyncio.sleep(0.01)
 
     async def mail(self, recipient: str, *, saying: str, within_s: float = 45) -> EmailMessage:
@@ -107,7 +107,7 @@ class Record:
             seen = len(self.of[recipient])
             return bool(found)
 
-        await self.until(has_come, within_s=within_s)
+        await self.until(has_come, what=f"the mail that says {saying}", within_s=within_s)
         return found[0]
 
 
@@ -117,32 +117,30 @@ class NextServer:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._process: Process | None = None
         self._replies: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._listening: asyncio.Task[None] | None = None
         self._one_order = asyncio.Lock()
+        self._epoch = 0
         self.record = Record(folder)
         self.fired = asyncio.Event()
 
     async def start(self) -> int:
         """Start it; the port it listens on."""
-        self._process = await asyncio.create_subprocess_exec(
+        self._process: Process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.crash.sink", str(self._folder)), stdin=PIPE, stdout=PIPE, cwd=ROOT
         )
+        self._input = cast("asyncio.StreamWriter", self._process.stdin)
         self._listening = asyncio.create_task(self._listen(), name="sink")
         return int((await self._replies.get())["port"])
 
     async def stop(self) -> None:
-        assert self._process is not None and self._process.stdin is not None and self._listening is not None
-        self._process.stdin.close()
+        self._input.close()
         await self._process.wait()
         await self._listening
 
     async def order(self, order: str, **words: object) -> None:
         """Give an order and wait until it is in force."""
-        assert self._process is not None and self._process.stdin is not None
         async with self._one_order, asyncio.timeout(10):
-            self._process.stdin.write(json.dumps({"order": order, **words}).encode() + b"\n")
+            self._input.write(json.dumps({"order": order, **words}).encode() + b"\n")
             await self._replies.get()
 
     async def kill_at(self, point: Point, *, nth: int, pids: Sequence[int]) -> None:
@@ -150,9 +148,14 @@ class NextServer:
         self.fired.clear()
         await self.order("kill", at=point, nth=nth, pids=list(pids))
 
+    async def next_epoch(self) -> int:
+        """Somebody has died: what comes from now on comes from his successor. The epoch that has ended."""
+        await self.order("epoch")
+        self._epoch += 1
+        return self._epoch - 1
+
     async def _listen(self) -> None:
-        assert self._process is not None and self._process.stdout is not None
-        async for line in self._process.stdout:
+        async for line in cast("asyncio.StreamReader", self._process.stdout):
             said = json.loads(line)
             if "fired" in said:
                 self.fired.set()

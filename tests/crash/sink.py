@@ -34,7 +34,7 @@ class Sink:
         self._contents = os.open(folder / "contents", flags, 0o600)
         self._size = os.fstat(self._contents).st_size
         self._dice = Random(0)
-        self._pace_s = 0.0
+        self.pace_s = 0.0  # the mean time until a copy is answered
         self.sessions: set[Session] = set()
         self.copies = 0
         self.epoch = 0
@@ -57,7 +57,7 @@ class Sink:
         return self.copies
 
     def pause_s(self) -> float:
-        return self._dice.uniform(0, 2 * self._pace_s) if self._pace_s else 0.0
+        return self._dice.uniform(0, 2 * self.pace_s) if self.pace_s else 0.0
 
     def passes(self, point: str) -> None:
         """A line, a dot or an answer goes by: perhaps it is the one at which somebody dies."""
@@ -71,19 +71,22 @@ class Sink:
                 os.kill(pid, signal.SIGKILL)
             say(fired=point)
 
+    def _set(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            assert hasattr(self, name), name
+            setattr(self, name, value)
+
     async def obey(self, order: dict[str, Any]) -> None:
         match order.pop("order"):
-            case "pace":
-                self._pace_s = order["seconds"]
-            case "pipelining":
-                self.pipelining = order["on"]
+            case "set":
+                self._set(order)
             case "kill":
                 self._kill = order
             case "spare":
                 self._kill = None
-            case "hold":
-                self.is_holding = order["on"]
-                for session in [] if self.is_holding else list(self.sessions):
+            case "release":
+                self.is_holding = False
+                for session in list(self.sessions):
                     session.release()
             case "cut":
                 for session in list(self.sessions):

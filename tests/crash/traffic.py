@@ -1,8 +1,8 @@
 """All that comes at a gate at once, and what was promised to those it came from.
 
 One round: a broadcast to the whole city and, once its first copies are out, an alarm over it; guardians who write blank mails and
-register; staff whose draft nobody confirms; receipts by reply and by button, bounces, mail to the postmaster; and peers who bring a mail
-again although they were told it was taken. Everybody asks until there is an answer, and only an answer makes a promise.
+register; staff whose draft nobody confirms; receipts by reply and by button, bounces, mail to the postmaster. Every mail is brought twice.
+Everybody asks until there is an answer, and only an answer makes a promise.
 
 `passes` is called in the moment of each answer, so that a gate can be killed right behind it.
 """
@@ -55,6 +55,11 @@ class Promises:
     read: set[str] = field(default_factory=set)  # Message-IDs
     passed_on: int = 0  # mails to the operator
 
+    @property
+    def count(self) -> int:
+        lists = (self.invited, self.registered, self.drafted, self.confirmed, self.bounced, self.read)
+        return sum(map(len, lists)) + self.passed_on
+
 
 class Traffic:
     """Everybody who deals with one gate."""
@@ -67,7 +72,7 @@ class Traffic:
         self._code = code
         self._dice = dice
         self._passes = passes
-        self._round = 0
+        self._round = self._written = 0
         self._asked: set[str] = set()  # addresses whose registration was asked for: a broadcast may reach them
         self._city = _addresses()
         self.promises = Promises()
@@ -77,7 +82,7 @@ class Traffic:
         self._round += 1
         name = f"{self._round}"
         families = [f"kazoku.{name}..{number}@docomo.ne.jp" for number in range(5)]
-        acts: list[Coroutine[Any, Any, None]] = [
+        acts: list[Coroutine[Any, Any, object]] = [
             self.broadcast(BOARD, "all", f"運動会のお知らせ{name}号"),
             self._alarm(f"【緊急連絡】臨時休業{name}号"),
             self.draft(HEAD, "kita-es", f"下書き{name}号"),
@@ -89,9 +94,14 @@ class Traffic:
             for act in acts:
                 group.create_task(self._soon(act))
 
-    async def _soon(self, act: Coroutine[Any, Any, None]) -> None:
+    async def _soon(self, act: Coroutine[Any, Any, object]) -> None:
         await asyncio.sleep(min(self._dice.random() * 0.2, 0.2))
         await act
+
+    async def _bring(self, sender: str, recipient: str, content: bytes, *, then: Callable[[], None]) -> None:
+        """Hand a mail in, and the very same again, as a peer that did not hear the answer."""
+        await self._peers.deliver(sender, recipient, content, then=then)
+        await self._peers.deliver(sender, recipient, content)
 
     def _told(self, moment: Moment, note: Callable[[], object]) -> Callable[[], None]:
         def then() -> None:
@@ -108,10 +118,9 @@ class Traffic:
             await self.register(address)
 
     async def ask_to_join(self, address: str) -> None:
-        """A blank mail, and the same mail again, as from a peer that did not hear the answer."""
+        """A blank mail."""
         invited = self.promises.invited
-        await self._peers.deliver(address, JOIN, b"\r\n", then=self._told("invited", lambda: invited.add(address)))
-        await self._peers.deliver(address, JOIN, b"\r\n")
+        await self._bring(address, JOIN, b"\r\n", then=self._told("invited", lambda: invited.add(address)))
 
     async def register(self, address: str) -> None:
         """From the invitation to the registration."""
@@ -133,10 +142,11 @@ class Traffic:
     async def draft(self, sender: str, audience: str, subject: str) -> str:
         """A staff mail to its preview; the link in that."""
         to = f"haishin+{audience}@{DOMAIN}"
-        mail = staff_mail(sender, to, subject, f"{subject}について\nご確認ください。", f"<{self._round}.{len(subject)}@x.example.jp>")
+        self._written += 1
+        mail = staff_mail(sender, to, subject, f"{subject}について\nご確認ください。", f"<{self._written}@x.example.jp>")
         told = self._told("drafted", lambda: self.promises.drafted.add(_bare(subject)))
-        await self._peers.deliver(sender, to, mail, then=told)
-        preview = await self._record.mail(sender, saying=f"{_bare(subject)}\n")
+        await self._bring(sender, to, mail, then=told)
+        preview = await self._record.mail(sender, saying=_bare(subject))
         return _link(preview.get_content(), "send")
 
     async def broadcast(self, sender: str, audience: str, subject: str) -> None:
@@ -178,12 +188,12 @@ class Traffic:
 
     async def bounce(self, copy: Copy) -> None:
         told = self._told("bounced", lambda: self.promises.bounced.add(copy.message_id))
-        await self._peers.deliver("", copy.sender, REPORT, then=told)
+        await self._bring("", copy.sender, REPORT, then=told)
 
     async def read(self, copy: Copy) -> None:
         reply_to = parseaddr(str(self._record.message(copy)["Reply-To"]))[1]
         told = self._told("read", lambda: self.promises.read.add(copy.message_id))
-        await self._peers.deliver(copy.recipient, reply_to, b"\r\n", then=told)
+        await self._bring(copy.recipient, reply_to, b"\r\n", then=told)
 
     async def press(self, copy: Copy) -> None:
         link = _link(str(self._record.message(copy).get_content()), "k")
@@ -198,7 +208,7 @@ class Traffic:
             self.promises.passed_on += 1
 
         content = f"Message-ID: <{name}@stranger.example.com>\r\nSubject: {name}\r\n\r\nHello.".encode()
-        await self._peers.deliver("stranger@example.com", f"postmaster@{DOMAIN}", content, then=self._told("passed on", note))
+        await self._bring("stranger@example.com", f"postmaster@{DOMAIN}", content, then=self._told("passed on", note))
 
     def _registered(self, audience: str) -> set[str]:
         """Those who registered here, by this suite: all in one class of one school."""

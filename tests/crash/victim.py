@@ -5,6 +5,7 @@ else may be found under its number.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -30,7 +31,7 @@ ONE: Final[tuple[Side, ...]] = ("both",)
 START_S: Final = 30.0
 
 
-class Ended(Exception):
+class Ended(AssertionError):
     """A side ended before it served; the text holds the end of its log."""
 
 
@@ -38,14 +39,14 @@ class Victim:
     """One gate."""
 
     def __init__(
-        self, folder: Path, *, sides: tuple[Side, ...] = SPLIT, constants: Mapping[str, object] | None = None
+        self, folder: Path, *, notes: Path, sides: tuple[Side, ...] = SPLIT, constants: Mapping[str, object] | None = None
     ) -> None:
         self.folder = folder
         self.sides = sides
         self.smtp = self.web = 0
-        self.log = folder.with_suffix(".log")
+        self.log = notes.with_suffix(".log")  # not in the folder, whose disk may be full
         self.events: list[dict[str, Any]] = []
-        self._clock = folder.with_suffix(".clock")
+        self._clock = notes.with_suffix(".clock")
         self._constants = dict(constants or {})
         self._processes: dict[Side, Process] = {}
         self._readers: set[asyncio.Task[None]] = set()
@@ -75,10 +76,14 @@ class Victim:
     async def start(self, *sides: Side) -> float:
         """Start the sides that are not running and wait until they serve; the longest time that one took."""
         missing = [side for side in sides or self.sides if side not in self._processes]
-        return max(await asyncio.gather(*[self._start(side) for side in missing]), default=0.0)
+        took = await asyncio.gather(*[self._start(side) for side in missing], return_exceptions=True)
+        for one in took:
+            if isinstance(one, BaseException):
+                raise one
+        return max([one for one in took if isinstance(one, float)], default=0.0)
 
-    async def spawn(self, side: Side) -> Process:
-        """Start a side and do not wait."""
+    async def launch(self, side: Side) -> asyncio.Event:
+        """Start a side and do not wait; the event is set when it says that it serves."""
         wanted = {"constants": self._constants, "clock": str(self._clock)}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.crash.daemon", "-c", str(self.config), "serve", side),
@@ -86,24 +91,21 @@ class Victim:
             env={**os.environ, "PYTHONDEVMODE": "", daemon.VARIABLE: json.dumps(wanted)},
         )  # fmt: skip
         self._processes[side] = process
-        return process
-
-    async def _start(self, side: Side) -> float:
-        begun = time.monotonic()
-        process = await self.spawn(side)
         started = asyncio.Event()
         reader = asyncio.create_task(self._read(process, started), name=f"log of {side}")
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
-        waiting = asyncio.create_task(started.wait())
-        done, _ = await asyncio.wait({waiting, reader}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not started.is_set():
-            if not done:
-                process.kill()
-            await process.wait()
-            self._processes.pop(side, None)
-            raise Ended(f"{side} ended with {process.returncode}: {self.log.read_text()[-2000:]}")
+        return started
+
+    async def _start(self, side: Side) -> float:
+        begun = time.monotonic()
+        started = await self.launch(side)
+        process = self._processes[side]
+        while not started.is_set():
+            if process.returncode is not None or time.monotonic() - begun > START_S:
+                await self.bury(side)
+                raise Ended(f"{side} ended with {process.returncode}: {self.log.read_text()[-2000:]}")
+            await asyncio.sleep(0.005)
         return time.monotonic() - begun
 
     async def _read(self, process: Process, started: asyncio.Event) -> None:
@@ -113,29 +115,27 @@ class Victim:
             async for line in process.stderr:
                 log.write(line)
                 log.flush()
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    event = {"event": "?", "text": line.decode(errors="replace")}
-                self.events.append(event)
-                if event["event"] == "gate.started":
-                    started.set()
+                if line.endswith(b"\n"):  # else it was the last one of a dying process
+                    self.events.append(event := _event(line))
+                    if event["event"] == "gate.started":
+                        started.set()
 
     def pids(self, *sides: Side) -> list[int]:
-        return [self._processes[side].pid for side in sides or self.sides if side in self._processes]
+        found = [self._processes[side] for side in sides or self.sides if side in self._processes]
+        return [process.pid for process in found if process.returncode is None]
 
     def strike(self, *sides: Side, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal, now, and wait for nothing."""
+        """Send a signal, now, and wait for nothing. By our own hand: subprocess would look whether they live, and take their exit codes."""
         for pid in self.pids(*sides):
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     async def bury(self, *sides: Side) -> None:
         """Kill what is not dead yet, and wait for its end."""
+        self.strike(*sides)
         for side in sides or self.sides:
             process = self._processes.pop(side, None)
             if process is not None:
-                if process.returncode is None:
-                    process.kill()
                 await process.wait()
 
     async def stop(self) -> dict[Side, int]:
@@ -155,6 +155,8 @@ class Victim:
     # What may be done to the living
 
     def move_clock(self, microseconds: int) -> None:
+        """Set it so far from the machine's, at once for all sides."""
+        self.clock = microseconds
         daemon.move_clock(self._clock, microseconds)
 
     def let_write(self, octets: int | None) -> None:
@@ -165,6 +167,17 @@ class Victim:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [found for found in self.events if found["event"] == event]
+
+    def complaints(self) -> list[str]:
+        """What it logged that a human must look at, and what is no event at all."""
+        return sorted({found.get("text") or json.dumps(found) for found in self.events if found.get("level", "error") == "error"})
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {"event": "?", "text": line.decode(errors="replace")}
 
 
 def free_port() -> int:

@@ -1,12 +1,15 @@
-"""The sink and the gate for whole-gate tests."""
+"""The sink and the gate for whole-gate tests; the town for those inside one process."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.builders import town
 from tests.journeys.gate import Gate
 from tests.journeys.sink import Sink
+
+__all__ = ["gate", "sink", "town"]
 
 
 @pytest.fixture

@@ -113,6 +113,17 @@ async def test_a_database_broken_in_the_middle_is_named(settings: Settings) -> N
         await start(settings)
 
 
+async def test_a_database_whose_keys_table_is_broken_is_named(settings: Settings) -> None:
+    pages = bytearray(settings.database.read_bytes())
+    with sqlite3.connect(settings.database) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'key_check'").fetchone()
+    connection.close()
+    pages[4096 * (page - 1) : 4096 * page] = b"\xff" * 4096
+    settings.database.write_bytes(pages)
+    with pytest.raises(StoreUnfit, match="restore it from a backup"):
+        await start(settings)
+
+
 @pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b", "学校 のゲート"])
 async def test_the_folder_may_have_any_name(settings: Settings, name: str) -> None:
     folder = settings.folder / name

@@ -32,15 +32,15 @@ ADDRESSES = {
     "taro.@ezweb.ne.jp": ("taro", "ezweb"),
     '"taro..y"@docomo.ne.jp': ("taro", "docomo"),
     '"taro y"@docomo.ne.jp': ("taro", "docomo"),
-    '"ta\\"ro"@docomo.ne.jp': ("ta", "ro", "docomo"),
+    '"kita\\"mura"@docomo.ne.jp': ("kita", "mura", "docomo"),
     "taro＠docomo.ne.jp": ("taro", "docomo"),
     "ｔａｒｏ＠ｄｏｃｏｍｏ．ｎｅ．ｊｐ": ("ｔａｒｏ", "ｄｏｃｏｍｏ"),
     "taro﹫docomo.ne.jp": ("taro", "docomo"),
     "taro%40docomo.ne.jp": ("taro", "docomo"),
     "o'hara@docomo.ne.jp": ("hara", "docomo"),
     "taro+kita=es@docomo.ne.jp": ("taro", "kita", "docomo"),
-    "ta/ro@docomo.ne.jp": ("ta/", "ro", "docomo"),
-    "ta:ro@docomo.ne.jp": ("ro", "docomo"),
+    "kita/mura@docomo.ne.jp": ("kita", "mura", "docomo"),
+    "kita:mura@docomo.ne.jp": ("mura", "docomo"),
     "太郎@学校.jp": ("太郎", "学校"),
     "taro@[192.0.2.1]": ("taro", "192.0.2.1"),
 }
@@ -123,8 +123,8 @@ def test_an_event_is_a_line_of_json_with_level_and_time(lines: Lines) -> None:
         lambda secret: {secret: 1},
         lambda secret: {secret},
         lambda secret: secret.encode(),
-        lambda secret: Guardian(secret),
-        lambda secret: ValueError(secret),
+        Guardian,
+        ValueError,
         lambda secret: [KeyError(secret)],
     ],
     ids=["plain", "sentence", "path", "key", "japanese", "list", "nested", "value", "name", "set", "bytes", "record", "fault", "faults"],
@@ -139,7 +139,7 @@ def test_no_address_and_no_token_comes_through_in_any_value(lines: Lines, secret
 def test_no_address_and_no_token_comes_through_from_a_library(lines: Lines, secret: str) -> None:
     library = logging.getLogger("uvicorn.error")
     library.error("cannot write to %s", secret)
-    library.error("cannot write to %s" % secret)  # noqa: UP031, G002  # as libraries do
+    library.error("cannot write to " + secret)
     library.error("cannot write to %(to)s", {"to": secret})
     library.error("cannot write: %s, %r", ValueError(secret), ValueError(secret))
     assert len(lines.all()) == 4
@@ -177,7 +177,7 @@ async def test_a_task_that_failed_unseen_says_its_type_alone(lines: Lines) -> No
     del task
     gc.collect()
     line = lines.one()
-    assert (line["library"], line["level"], line["fault"]) == ("asyncio", "warning", "LookupError")
+    assert (line["library"], line["severity"], line["fault"]) == ("asyncio", "error", "LookupError")
     assert "never retrieved" in str(line["words"])
     assert lines.hide("花子", "taro", "docomo")
 
@@ -192,7 +192,8 @@ def test_every_library_passes_the_same_wall(lines: Lines, library: str) -> None:
 
 
 def test_a_library_that_speaks_nonsense_stops_nobody(lines: Lines) -> None:
-    logging.getLogger("asyncio").error("%d of %d", "one")
+    record = logging.LogRecord("asyncio", logging.ERROR, __file__, 1, "%d of %d", ("one",), None)
+    logging.getLogger().handlers[0].emit(record)
     assert lines.one()["words"] == "%d of %d"
 
 
