@@ -18,7 +18,7 @@ import uvloop
 from bench.figures import percentile
 from bench.gates import BROADCAST, Folder
 from bench.processes import LOOPBACK, commands, say
-from mailgate import app, logs
+from mailgate import app, logs, wiring
 from mailgate.core import limits
 from mailgate.core.broadcast import Event
 from mailgate.core.instants import SECOND
@@ -89,7 +89,7 @@ async def confirm(footing: Footing) -> int:
 
 async def _listen(footing: Footing) -> None:
     exempt = [ipaddress.ip_network(LOOPBACK)]
-    inbox = app.inbox_of(footing, AddressVault(footing.keys, footing.dice), Allowance(exempt), lambda: None)
+    inbox = wiring.inbox_of(footing, AddressVault(footing.keys, footing.dice), Allowance(exempt), lambda: None)
     domain = footing.settings.gate.domain
     listener = Listener(inbox, Limits(), hostname=domain, tls=None, clock=footing.clock)
     ports = await listener.start([(LOOPBACK, 0)])

@@ -17,7 +17,7 @@ import uvloop
 from bench.gate import confirm
 from bench.gates import Folder
 from bench.processes import LOOPBACK, say
-from mailgate import app, logs
+from mailgate import logs, wiring
 from mailgate.core.instants import MINUTE, later
 from mailgate.core.relay import Copy
 from mailgate.footing import Footing, open_footing
@@ -36,7 +36,7 @@ class Loop:
     def __init__(self, footing: Footing, port: int) -> None:
         self._footing = footing
         self._port = port
-        self._writing = app.writing_of(footing, AddressVault(footing.keys, footing.dice))
+        self._writing = wiring.writing_of(footing, AddressVault(footing.keys, footing.dice))
         self._queue: asyncio.Queue[Copy | None] = asyncio.Queue(2 * _BATCH)
         self._sent: list[int] = []
         self.octets = self.copies = 0

@@ -9,43 +9,32 @@ import contextlib
 import ipaddress
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Final, Literal
 
 import structlog
 
-from mailgate.core.addresses import parse_spec
+from mailgate.core.hostport import split_hostport
 from mailgate.core.outages import StoreFull
 from mailgate.footing import Footing, open_footing
-from mailgate.journeys.addressbook import AddressBook
 from mailgate.journeys.allowance import Allowance
 from mailgate.journeys.deliver import Sender
-from mailgate.journeys.draft import Drafter
-from mailgate.journeys.inbox import Inbox
-from mailgate.journeys.invite import Inviter
-from mailgate.journeys.join import Join
+from mailgate.journeys.forget import Forget
 from mailgate.journeys.life import Expander
-from mailgate.journeys.reach import Reach
-from mailgate.journeys.send import Send
-from mailgate.journeys.signing import Signer, load_signing_key
-from mailgate.journeys.stop import Stop
-from mailgate.journeys.writing import Writing
-from mailgate.letters.writer import Writer
+from mailgate.journeys.sites import LOOK_EVERY_S
 from mailgate.logs import fault_of
 from mailgate.ops.lock import SenderLock
 from mailgate.ops.metrics import Metrics
 from mailgate.ops.wake import WakeSocket, ring
-from mailgate.places import folder
-from mailgate.runtime import Clock
-from mailgate.settings import Settings, split_hostport
+from mailgate.settings import Settings
 from mailgate.smtp.door import LOOPBACK, Limits
 from mailgate.smtp.listener import Listener
-from mailgate.smtp.relay import NextServer, SmtpRelay
 from mailgate.smtp.tls import server_context
 from mailgate.vault import MAIL_KEYS, WEB_KEYS, AddressVault
-from mailgate.web.app import Pages, create_app
+from mailgate.web.app import create_app
 from mailgate.web.server import WebServer
+from mailgate.wiring import inbox_of, pages_of, relay_of, sites_of, writing_of
 
 log = structlog.get_logger()
 
@@ -114,7 +103,9 @@ class MailSide:
             connections=settings.relay.connections,
             grace_s=_SENDER_GRACE_S,
         )
-        self._inbox = inbox_of(footing, vault, Allowance(exempt), self.sender.wake)
+        self._forget = Forget(db=footing.db, clock=footing.clock)
+        self._sites = sites_of(footing, vault)
+        self._inbox = inbox_of(footing, vault, Allowance(exempt), self.sender.wake, sites=self._sites)
         tls = settings.tls
         self._listener = Listener(
             self._inbox,
@@ -129,6 +120,7 @@ class MailSide:
         ports = await self._listener.start([_hostport(listen) for listen in self._settings.smtp.listen])
         group.create_task(self.sender.run(self._stopping), name="sender")
         group.create_task(self._keep_house(), name="housekeeping")
+        group.create_task(self._watch_sites(), name="sites")
         if self._metrics_server is not None:
             await self._metrics_server.start(*_hostport(self._settings.metrics.listen))
             group.create_task(self._metrics.watch_loop(self._stopping), name="loop-watch")
@@ -142,110 +134,35 @@ class MailSide:
             await self._metrics_server.stop(0)
 
     async def _keep_house(self) -> None:
-        while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_HOUSEKEEPING_S):
-                    await self._stopping.wait()
-            try:
+        while not await self._is_stopping_within(_HOUSEKEEPING_S):
+            with _gone_on():
                 await self._inbox.forget()
+                await self._forget.tidy()
                 if self._metrics_server is not None:
                     async with self._db.read() as tx:
                         await self._metrics.read_outbox(tx)
-            except (sqlite3.Error, StoreFull) as error:  # tidied in the next round
-                log.warning("sender.fault_caught", fault=fault_of(error))
+
+    async def _watch_sites(self) -> None:
+        while True:
+            with _gone_on():
+                await self._sites.look()
+            if await self._is_stopping_within(LOOK_EVERY_S):
+                return
+
+    async def _is_stopping_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
 
 
-def writing_of(footing: Footing, vault: AddressVault) -> Writing:
-    """What makes copies."""
-    return Writing(
-        db=footing.db,
-        vault=vault,
-        texts=footing.texts,
-        links=footing.links,
-        writer=Writer(footing.house, folder("templates")),
-        house=footing.house,
-        send=send_of(footing, wake=lambda: None),
-        signer=signer_of(footing.settings),
-    )
-
-
-def signer_of(settings: Settings) -> Signer | None:
-    """What signs; nothing where the relay does."""
-    domain, selector = settings.gate.domain, settings.dkim.selector
-    return Signer(load_signing_key(settings.keys_dir, domain=domain, selector=selector)) if selector else None
-
-
-def inbox_of(footing: Footing, vault: AddressVault, allowance: Allowance, wake: Callable[[], None]) -> Inbox:
-    """What takes mail."""
-    settings = footing.settings
-    book = AddressBook(vault, footing.dice)
-    return Inbox(
-        db=footing.db,
-        vault=vault,
-        book=book,
-        links=footing.links,
-        inviter=Inviter(book=book, links=footing.links, dice=footing.dice),
-        drafter=Drafter(texts=footing.texts, dice=footing.dice),
-        domain=settings.gate.domain,
-        names=settings.boxes,
-        operator=parse_spec(settings.gate.operator),
-        allowance=allowance,
-        clock=footing.clock,
-        dice=footing.dice,
-        wake=wake,
-    )
-
-
-def send_of(footing: Footing, *, wake: Callable[[], None]) -> Send:
-    """What shows and moves broadcasts."""
-    return Send(
-        db=footing.db,
-        links=footing.links,
-        texts=footing.texts,
-        passwords=footing.passwords,
-        clock=footing.clock,
-        wake=wake,
-    )
-
-
-def relay_of(settings: Settings, clock: Clock) -> SmtpRelay:
-    """The next server."""
-    relay = settings.relay
-    password = (settings.folder / relay.password_file).read_text().strip() if relay.password_file else ""
-    server = NextServer(
-        host=relay.host,
-        port=relay.port,
-        helo=settings.gate.domain,
-        connections=relay.connections,
-        tls=relay.tls,
-        verify=relay.verify,
-        username=relay.username,
-        password=password,
-    )
-    return SmtpRelay(server, clock=clock)
-
-
-def pages_of(footing: Footing, wake: Callable[[], None]) -> Pages:
-    """What the pages stand on."""
-    settings = footing.settings
-    return Pages(
-        join=Join(
-            db=footing.db,
-            links=footing.links,
-            passwords=footing.passwords,
-            clock=footing.clock,
-            timezone=settings.gate.timezone,
-            wake=wake,
-        ),
-        send=send_of(footing, wake=wake),
-        reach=Reach(
-            db=footing.db, links=footing.links, texts=footing.texts, board=settings.gate.board, clock=footing.clock
-        ),
-        stop=Stop(db=footing.db, links=footing.links, clock=footing.clock),
-        house=footing.house,
-        clock=footing.clock,
-        trusted_proxies=tuple(settings.web.trusted_proxies),
-    )
+@contextlib.contextmanager
+def _gone_on() -> Iterator[None]:
+    """What the store cannot do now is done in the next round."""
+    try:
+        yield
+    except (sqlite3.Error, StoreFull) as error:
+        log.warning("sender.fault_caught", fault=fault_of(error))
 
 
 def _hostport(listen: str) -> tuple[str, int]:

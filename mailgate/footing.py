@@ -13,7 +13,7 @@ from mailgate.runtime import Clock, Dice, SystemClock, SystemDice
 from mailgate.settings import Settings
 from mailgate.store import kept, migrate
 from mailgate.store.db import Db, StoreUnfit, Tx, unfit
-from mailgate.vault import Keys, KeysUnfit, TextVault, load_keys
+from mailgate.vault import Digests, Keys, KeysUnfit, TextVault, load_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class Footing:
     keys: Keys
     links: Links
     texts: TextVault
+    digests: Digests
     passwords: Passwords
     house: House
     clock: Clock
@@ -51,6 +52,7 @@ async def open_footing(settings: Settings, names: tuple[str, ...]) -> AsyncItera
             keys=keys,
             links=Links(keys.ring("links"), settings.gate.public_url),
             texts=TextVault(keys, dice),
+            digests=Digests(keys),
             passwords=Passwords(),
             house=house_of(settings),
             clock=SystemClock(),

@@ -1,7 +1,7 @@
 """The configuration: read once, checked whole, passed in parts.
 
-A file that is wrong in five places says so five times, each with the key's name and what it should be. Relative paths are relative to
-the file's folder. Every key has its default here, a line in data/mailgate.sample.toml and a row in docs/operations.md.
+A file that is wrong in five places says so five times, each with the key's name and what it should be. Relative paths begin at the
+file's folder. Every key has its default here, a line in data/mailgate.sample.toml and a row in docs/operations.md.
 """
 
 import dataclasses
@@ -17,10 +17,11 @@ from typing import Annotated, Any, Final, Literal, get_type_hints  # Any: what T
 import msgspec
 
 from mailgate.core.addresses import BadPath, parse_spec
+from mailgate.core.hostport import MAX_PORT, split_hostport, split_server
+from mailgate.core.registration import AddressRule
 from mailgate.core.routing import BoxNames
 
-_MAX_PORT: Final = 65_535
-Port = Annotated[int, msgspec.Meta(ge=1, le=_MAX_PORT)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=MAX_PORT)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -41,6 +42,7 @@ class Smtp(msgspec.Struct, frozen=True, kw_only=True):
 
     listen: tuple[str, ...] = ("127.0.0.1:8025",)
     trusted_relays: tuple[str, ...] = ()
+    authserv_id: str = ""
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     gate: Gate = Gate()
     boxes: BoxNames = BoxNames()
+    registration: AddressRule = AddressRule()
     smtp: Smtp = Smtp()
     submission: Submission = Submission()
     tls: Tls = Tls()
@@ -232,6 +235,8 @@ def _faults_between(settings: Settings) -> Iterator[str]:
         yield "relay.username and relay.password_file: give both or none"
     if dkim.selector and not SELECTOR.fullmatch(dkim.selector):
         yield f'dkim.selector: "{dkim.selector}" is not up to 40 of a-z 0-9 - . such as mailgate or s2026'
+    if not 1 <= settings.registration.addresses <= 9:
+        yield "registration.addresses: must be 1 to 9"
     if not re.fullmatch(r"sqlite:///.*[^/]", settings.store.url):
         yield "store.url: only sqlite:///FILE works in this version"
 
@@ -281,20 +286,15 @@ def _network_faults(settings: Settings) -> Iterator[str]:
             ipaddress.ip_network(network)
         except ValueError:
             yield f'{key}: "{network}" is not a network such as 192.0.2.0/24'
+    servers = settings.dns.servers or ("",)
+    for server in () if isinstance(servers, str) else servers:
+        if split_server(server, port=53) is None:
+            yield f'dns.servers: "{server}" is not the address of a name server such as 192.0.2.53; to ask nobody, say "none"'
 
 
 def _url_faults(url: str) -> Iterator[str]:
     found = _URL.fullmatch(url)
-    if found is None or not 0 < int(found[3] or 443) <= _MAX_PORT:
+    if found is None or not 0 < int(found[3] or 443) <= MAX_PORT:
         yield f'gate.public_url: "{url}" is not a web address without path such as https://touroku.example.jp'
     elif found[1].lower() == "http" and found[2].lower() not in _LOOPBACK_HOSTS:
         yield "gate.public_url: must be https (plain http is for a loopback address only)"
-
-
-def split_hostport(text: str) -> tuple[str, int] | None:
-    """Host and port of `HOST:PORT` or `[V6]:PORT`; port 0 is any free one."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > _MAX_PORT:
-        return None
-    return host, int(port)

@@ -8,7 +8,7 @@ open. In production they come from systemd credentials, otherwise from `keys.dir
 | `address` | mail side, commands | the addresses, and mails kept whole |
 | `lookup`  | mail side, commands | finding an address again without opening it |
 | `links`   | both                | signed links, short codes, delivery tokens, the text of broadcasts |
-| `web`     | both                | TOTP secrets; sessions |
+| `web`     | both                | TOTP secrets; digests of one-time codes and of failed logins |
 
 The web side runs without the first two: it cannot show what it cannot read. What is sealed is bound to its table, column and row, so
 a value moved to another row does not open. AES-256-GCM with a drawn nonce (NIST SP 800-38D), HMAC-SHA-256 for look-ups.
@@ -177,6 +177,29 @@ class TextVault:
     def seal_totp(self, secret: bytes, row_id: int) -> bytes:
         """A staff member's TOTP secret."""
         return self._totp.seal(secret, f"staff.totp_sealed:{row_id}")
+
+
+class Digests:
+    """Keyed digests for what must be found again and never read: one-time codes, who failed to log in from where."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._ring = tuple(_derived(key, b"digest") for key in keys.ring("web"))
+
+    def of(self, purpose: str, *parts: str | int | bytes) -> bytes:
+        """The digest by the newest key; no two lists of parts have the same."""
+        return hmac.digest(self._ring[-1], _joined(purpose, parts), "sha256")
+
+    def matches(self, digest: bytes, purpose: str, *parts: str | int | bytes) -> bool:
+        """Whether any of our keys gives this digest, in a time that does not tell which."""
+        text = _joined(purpose, parts)
+        found = [hmac.compare_digest(hmac.digest(key, text, "sha256"), digest) for key in self._ring]
+        return any(found)
+
+
+def _joined(purpose: str, parts: tuple[str | int | bytes, ...]) -> bytes:
+    """Parts with their lengths before them, so that where one ends is part of the text."""
+    octets = [part if isinstance(part, bytes) else str(part).encode() for part in (purpose, *parts)]
+    return b"".join(len(each).to_bytes(4, "big") + each for each in octets)
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:

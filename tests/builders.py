@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mailgate.app import inbox_of, send_of, writing_of
 from mailgate.core.addresses import parse_path, parse_spec
 from mailgate.core.inbound import Inbound
 from mailgate.core.instants import MINUTE, later
@@ -26,19 +25,22 @@ from mailgate.footing import Footing, house_of
 from mailgate.journeys.addressbook import AddressBook
 from mailgate.journeys.allowance import Allowance
 from mailgate.journeys.deliver import Unmakeable
+from mailgate.journeys.forget import Forget
 from mailgate.journeys.inbox import Inbox
 from mailgate.journeys.join import Join, Registered
+from mailgate.journeys.keep import Keep
 from mailgate.journeys.life import Expander
 from mailgate.journeys.links import Links
 from mailgate.journeys.reach import Reach
 from mailgate.journeys.schools import new_registration_code
 from mailgate.journeys.send import Action, ActionRefused, BroadcastView, Send
 from mailgate.journeys.stop import Stop
-from mailgate.settings import Settings
+from mailgate.settings import Dns, Settings
 from mailgate.store import broadcasts, migrate, outbox, people, schools, staff
 from mailgate.store.db import Db, Params, Row
 from mailgate.store.outbox import Claimed, Mark
-from mailgate.vault import AddressVault, Keys, TextVault
+from mailgate.vault import AddressVault, Digests, Keys, TextVault
+from mailgate.wiring import inbox_of, means_of, send_of, writing_of
 from tests.fakes import CheapPasswords, FakeClock, FixedDice
 from tests.letters.builders import read, text_of
 
@@ -129,7 +131,7 @@ class Town:
         self.wakes = 0
         self._mails = 0
         dice = FixedDice()
-        settings = Settings(folder=path.parent)
+        settings = Settings(folder=path.parent, dns=Dns(servers="none"))
         self.vault = AddressVault(self.keys, dice)
         self.book = AddressBook(self.vault, dice)
         self.links = Links(self.keys.ring("links"), settings.gate.public_url)
@@ -139,15 +141,17 @@ class Town:
             keys=self.keys,
             links=self.links,
             texts=TextVault(self.keys, dice),
+            digests=Digests(self.keys),
             passwords=CheapPasswords(),
             house=house_of(settings),
             clock=self.clock,
             dice=dice,
         )
-        links, passwords, texts = self.links, self.footing.passwords, self.footing.texts
-        self.join = Join(
-            db=db, links=links, passwords=passwords, clock=self.clock, timezone=settings.gate.timezone, wake=self.wake
-        )
+        links, texts = self.links, self.footing.texts
+        means = means_of(self.footing, self.wake)
+        self.join = Join(means)
+        self.keep = Keep(means)
+        self.forget = Forget(db=db, clock=self.clock)
         self.send: Send = send_of(self.footing, wake=self.wake)
         self.reach = Reach(db=db, links=links, texts=texts, board=settings.gate.board, clock=self.clock)
         self.stop = Stop(db=db, links=links, clock=self.clock)
@@ -310,7 +314,7 @@ class Town:
             address_id = await self.book.enter(tx, parse_spec(address), now=now)
             login_id = f"id-{pupil_id}"
             registration_id = await people.add_registration(
-                tx, login_id=login_id, login_key=login_id, password_hash="none", pupil_id=pupil_id, now=now
+                tx, login_id=login_id, login_key=login_id, password_hash="none", pupil_id=pupil_id, name=name, kana=name, now=now
             )
             assert registration_id is not None
             await people.add_contact(

@@ -11,13 +11,14 @@ import click
 
 from mailgate import __version__, logs
 from mailgate.cli.root import BadConfiguration, Refused, config_option, main, refuse, settings_of, unfit_refused
+from mailgate.core.hostport import split_hostport
 from mailgate.footing import Footing, open_footing, schema_of
 from mailgate.journeys.sample import load_sample
 from mailgate.ops.certificate import self_signed
 from mailgate.ops.lock import AlreadyRunning
 from mailgate.places import folder
 from mailgate.runtime import SystemClock, SystemDice
-from mailgate.settings import Settings, SettingsUnfit, parse, split_hostport
+from mailgate.settings import Settings, SettingsUnfit, parse
 from mailgate.store import migrate as migrations
 from mailgate.vault import MAIL_KEYS, new_key
 

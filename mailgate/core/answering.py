@@ -6,14 +6,21 @@ match wins. The body is never looked at (MR-16). `X-Auto-Response-Suppress` is n
 automatically, and ordinary mail from Exchange carries it. Old carrier gateways send bounces as plain text with none
 of the usual marks, which is why many weak signs are kept: a role as sender, a From that is not the sender, a subject
 that only mail servers write. A role is read from the sender without its tag. Reply-To is never looked at. What needs
-the network (a sender domain without mail) or memory (rates, repeats) is decided elsewhere.
+memory (rates, repeats) is decided elsewhere.
+
+An answer goes to the sender, and to the author (From) if sender and author are one organisation's, the sender was made by a machine (a
+signed or a forwarding return path) and the author's domain is proven (mail-reality 1.4). Never to anybody else. What the network says of
+the author (core.authentication) comes last, since asking costs time, and only what it knows for sure is a reason: a domain that can tell
+its mail from forged mail and did not send this one, a domain that is not there, a domain that takes no mail.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from mailgate.core.addresses import NULL_PATH, Address
+from mailgate.core.authentication import Proof, Reach, Verdict
 from mailgate.core.headers import Headers, author, decode_words
 from mailgate.core.inbound import Inbound
 
@@ -58,6 +65,27 @@ _BOUNCE_SUBJECTS = frozenset(
 _TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
 
 
+# Return paths that programs make: signed ones (BATV), those of forwarders (SRS), those with the recipient in them (VERP).
+_RETURN_PATH: Final = re.compile(
+    r"(?:ms)?prvs1?=|btv1==|srs[01][=+-]|bounces?(?![a-z])|[^=]{1,64}=[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+\Z", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No answer may go, for a reason in one stable word."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """To whom an answer would go, if what the network knows allows it."""
+
+    to: Address
+    is_author_only: bool = False  # the sender is somebody else: the author must be proven
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
     mail: Inbound
@@ -70,7 +98,32 @@ def silence(mail: Inbound, headers: Headers, *, domain: str) -> str | None:
     """Why no reply may go to the sender of this mail, in one stable word; None: a reply may go."""
     if mail.sender is NULL_PATH:
         return "null_sender"
+    return _silence(_Facts(mail=mail, headers=headers, domain=domain.lower(), sender=mail.sender))
+
+
+def candidate(mail: Inbound, headers: Headers, *, domain: str) -> Candidate | Silent:
+    """To whom an answer would go, by all that the mail itself says."""
+    if mail.sender is NULL_PATH:
+        return Silent("null_sender")
     facts = _Facts(mail=mail, headers=headers, domain=domain.lower(), sender=mail.sender)
+    reason = _silence(facts)
+    if reason is None:
+        return Candidate(mail.sender)
+    from_ = author(headers)
+    if not isinstance(from_, Address) or not _RETURN_PATH.match(mail.sender.local):
+        return Silent(reason)
+    # As if the author had sent it himself: then no reason may hold.
+    is_fit = _silence(replace(facts, sender=from_)) is None
+    return Candidate(from_, is_author_only=True) if is_fit else Silent(reason)
+
+
+def answer(candidate: Candidate, proof: Proof) -> Address | Silent:
+    """To whom an answer goes, by all that is known."""
+    reason = next((reason for reason, holds in UNPROVEN if holds(candidate, proof)), None)
+    return candidate.to if reason is None else Silent(reason)
+
+
+def _silence(facts: _Facts) -> str | None:
     return next((reason for reason, holds in SILENCE if holds(facts)), None)
 
 
@@ -153,4 +206,11 @@ SILENCE: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
     ("differs", _differs),
     # Last, because a staff mail may go to several audiences: this reason says that no other one holds.
     ("recipients", _many_boxes),
+)
+
+UNPROVEN: tuple[tuple[str, Callable[[Candidate, Proof], bool]], ...] = (
+    ("dmarc", lambda _, proof: proof.verdict is Verdict.FAIL),
+    ("differs", lambda who, proof: who.is_author_only and not (proof.verdict is Verdict.PASS and proof.is_aligned)),
+    ("no_domain", lambda _, proof: proof.reach is Reach.NO_DOMAIN),
+    ("null_mx", lambda _, proof: proof.reach is Reach.NULL_MX),
 )

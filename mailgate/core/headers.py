@@ -32,6 +32,7 @@ class Headers:
 
     fields: dict[str, tuple[str, ...]] = field(repr=False)
     body_at: int
+    names: tuple[str, ...] = ()  # of all fields, as they stand
 
     def first(self, name: str) -> str | None:
         """The uppermost value of a field, or None."""
@@ -40,6 +41,11 @@ class Headers:
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a field, uppermost first."""
         return self.fields.get(name.lower(), ())
+
+    def among(self, *names: str) -> Iterator[tuple[str, str]]:
+        """Name and value of every field of some names (in lower case), in the order in which they stand."""
+        values = {name: iter(self.all(name)) for name in names}
+        return ((name, next(values[name])) for name in self.names if name in values)
 
     def has_prefix(self, prefix: str) -> bool:
         """Whether any field's name starts so."""
@@ -58,7 +64,7 @@ AMBIGUOUS: Final = Ambiguous.AMBIGUOUS
 def scan(content: bytes, *, limit: int = SCANNED) -> Headers:
     """The header fields in the first 64 KiB; headers longer than that end there."""
     head = content[:limit]
-    found: dict[str, list[bytearray]] = {}
+    found: list[tuple[str, bytearray]] = []
     current: bytearray | None = None
     at = 0
     while at < len(head):
@@ -70,16 +76,18 @@ def scan(content: bytes, *, limit: int = SCANNED) -> Headers:
             current += line
         elif name := _FIELD.match(line):
             current = bytearray(line[name.end() :])
-            found.setdefault(name[1].decode("ascii").lower(), []).append(current)
+            found.append((name[1].decode("ascii").lower(), current))
         elif at or not line.startswith(b"From "):  # a mailbox's separator may have come along
             return _headers(found, at)
         at = after
     return _headers(found, len(head))
 
 
-def _headers(found: dict[str, list[bytearray]], body_at: int) -> Headers:
-    fields = {name: tuple(value.decode("latin-1").strip(" \t") for value in values) for name, values in found.items()}
-    return Headers(fields, body_at)
+def _headers(found: list[tuple[str, bytearray]], body_at: int) -> Headers:
+    fields: dict[str, list[str]] = {}
+    for name, value in found:
+        fields.setdefault(name, []).append(value.decode("latin-1").strip(" \t"))
+    return Headers({name: tuple(values) for name, values in fields.items()}, body_at, tuple(name for name, _ in found))
 
 
 # RFC 2047 section 2 and the language of RFC 2231 section 5; blanks inside the text are forbidden, and sent.

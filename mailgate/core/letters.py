@@ -4,8 +4,10 @@ A letter is what its reader has to learn and nothing else. It is made by a journ
 come in as ready strings, because making a token needs a key. How a letter is worded is the business of its templates, how it becomes
 bytes that of `mailgate.letters`.
 
-- A letter has one reader. The envelope says who, and carries the tokens of the outbox row it is sent for, so that the same row gives the
-  same Message-ID and Date on every try.
+- A letter has one reader. The envelope says who, how he is written to (core.readers), and carries the tokens of the outbox row it is sent
+  for, so that the same row gives the same Message-ID and Date on every try.
+- Letters to guardians are written in every language and with or without links; those to staff in Japanese, and with their link always:
+  a preview without its page could not be confirmed.
 - What is set into a header must be harmless there: an envelope and a broadcast that are not cannot be made.
 - A mail has less than 100 kB. `fits` says so before anybody confirms a text, because on the way out it is too late to say no.
 - What a letter says is private: none of these values shows its content in a repr.
@@ -15,11 +17,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 from mailgate.core.broadcast import LANE, Kind
 from mailgate.core.delivery import Lane
 from mailgate.core.instants import Instant
+from mailgate.core.readers import Language
 from mailgate.core.routing import BoxNames
 
 MAX_MAIL: Final = 100_000  # octets, headers and all
@@ -64,7 +67,7 @@ class House:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Envelope:
-    """To whom, of which outbox row, and when it was first owed.
+    """To whom, of which outbox row, when it was first owed, and how its reader is written to.
 
     Raises:
         ValueError: the recipient is no plain `local@domain`, or a token is empty or no word; the value is not in the text.
@@ -76,6 +79,8 @@ class Envelope:
     stop_token: str
     message_id_token: str
     date: Instant
+    language: Language = Language.JA
+    no_url: bool = False
 
     def __post_init__(self) -> None:
         if _MAILBOX.fullmatch(self.recipient) is None:
@@ -91,11 +96,22 @@ def return_path(house: House, envelope: Envelope) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Entry:
+    """A registration, as its owner is told of it."""
+
+    login_id: str
+    pupil: str
+    school: str
+    grade: int | None  # None: not known yet
+    class_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Invitation:
     """Answers a blank mail."""
 
     name: ClassVar[str] = "invitation"
-    link: str
+    link: str | None  # None: the short code alone
     short_code: str  # as it is shown: `1234 5678`
     valid_until: Instant
     page: str  # where the short code is typed
@@ -106,14 +122,75 @@ class Completion:
     """Ends a registration, and asks for the first receipt of its address."""
 
     name: ClassVar[str] = "completion"
-    login_id: str
-    pupil: str
-    school: str
-    class_text: str  # grade and class in words; empty: not known yet
+    entry: Entry
     label: str
     free_mail: bool
     receipt_link: str
-    another_link: str | None
+    another_link: str | None  # None: the invitation's time is over
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Joined:
+    """Tells the other addresses of a pupil that somebody registered the same child; the entry is the reader's own."""
+
+    name: ClassVar[str] = "joined"
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IdList:
+    """Answers the question under which login IDs an address is registered: none, one, or a child's each."""
+
+    name: ClassVar[str] = "id_list"
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PasswordLink:
+    """Lets a guardian who forgot the password set a new one."""
+
+    name: ClassVar[str] = "password_link"
+    entry: Entry
+    link: str
+    valid_until: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AddressChanged:
+    """An address of a registration was added, replaced or taken away."""
+
+    name: ClassVar[str] = "address_changed"
+    entry: Entry
+    change: Literal["added", "replaced", "removed"]
+    old_label: str  # may be empty, as the next one
+    new_label: str
+    made_at: Instant
+    undo_link: str | None  # None: it is news
+    undo_until: Instant
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Withdrawn:
+    """The last mail to an address: it is registered no more."""
+
+    name: ClassVar[str] = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class NotRead:
+    """Answers what somebody wrote to us: nobody at the school reads it."""
+
+    name: ClassVar[str] = "not_read"
+    is_receipt: bool  # it counted as one all the same
+    is_registered: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Stopped:
+    """Ordinary mail to this address is paused. An empty reply is the way back that every phone has."""
+
+    name: ClassVar[str] = "stopped"
+    resume_link: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -146,14 +223,6 @@ class StaffRefused:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Stopped:
-    """Ordinary mail to this address is paused."""
-
-    name: ClassVar[str] = "stopped"
-    resume_link: str
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class ForOperator:
     """A mail to postmaster@ or abuse@, handed on."""
 
@@ -161,8 +230,24 @@ class ForOperator:
     content: bytes
 
 
-Letter: TypeAlias = Invitation | Completion | Preview | StaffRefused | Stopped | ForOperator
-LETTERS: Final[tuple[type[Letter], ...]] = (Invitation, Completion, Preview, StaffRefused, Stopped, ForOperator)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SitePaused:
+    """Tells the operator that invitations to a site wait, because too many came back as unknown."""
+
+    name: ClassVar[str] = "site_paused"
+    site: str
+    sent: int  # within the last hour
+    unknown: int
+
+
+ToGuardian: TypeAlias = (
+    Invitation | Completion | Joined | IdList | PasswordLink | AddressChanged | Withdrawn | NotRead | Stopped
+)
+ToStaff: TypeAlias = Preview | StaffRefused | ForOperator | SitePaused
+Letter: TypeAlias = ToGuardian | ToStaff
+TO_GUARDIANS: Final[tuple[type[ToGuardian], ...]] = get_args(ToGuardian)
+TO_STAFF: Final[tuple[type[ToStaff], ...]] = get_args(ToStaff)
+LETTERS: Final[tuple[type[Letter], ...]] = (*TO_GUARDIANS, *TO_STAFF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -205,12 +290,9 @@ class CopyFacts:
 
 def fits(*, subject: str, text: str) -> bool:
     """True if a broadcast of this subject and text, and its preview, stay below MAX_MAIL."""
+    text_octets, subject_octets = (len(part.encode("utf-8", "surrogatepass")) for part in (text, subject))
     # On the wire a line ends in two octets.
-    return len(_octets(text)) + text.count("\n") <= _MAX_TEXT and len(_octets(subject)) <= _MAX_SUBJECT
-
-
-def _octets(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    return text_octets + text.count("\n") <= _MAX_TEXT and subject_octets <= _MAX_SUBJECT
 
 
 def _are_words(texts: Iterable[str]) -> bool:

@@ -4,12 +4,16 @@ A local part is a box, or a box and a tag split at the first `+`. Whether a tag 
 `haishin@` without an audience and `touroku+x@` are no boxes. Case is ignored in both, because phones capitalise and
 relays fold, and no token of ours needs it. What is not found is unknown, and the listener answers all unknown ones
 alike. Whether a token is genuine is decided after acceptance: at RCPT time a stranger must not learn it.
+
+Several boxes ask for an invitation. They differ in what they say about their writer besides: the language, or that
+links do not reach this phone.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailgate.core.addresses import Address
+from mailgate.core.readers import Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +21,10 @@ class BoxNames:
     """The local parts that the operator may rename."""
 
     join: str = "touroku"
+    code: str = "code"
+    en: str = "en"
+    easy: str = "yasashii"
+    id: str = "id"
     broadcast: str = "haishin"
     replies: str = "renraku"
     receipt: str = "k"
@@ -27,6 +35,14 @@ class BoxNames:
 @dataclass(frozen=True, slots=True)
 class Join:
     """A guardian asks for an invitation."""
+
+    language: Language | None = None  # the one that is asked for; None: as it was
+    no_url: bool = False  # links do not reach this phone
+
+
+@dataclass(frozen=True, slots=True)
+class AskIds:
+    """A guardian asks under which login IDs this address is registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +83,7 @@ class Operator:
     """Mail to the people who run the gate (RFC 2142)."""
 
 
-Box = Join | ToBroadcast | Replies | ToReceipt | ToBounce | ToStop | Operator
+Box = Join | AskIds | ToBroadcast | Replies | ToReceipt | ToBounce | ToStop | Operator
 
 _OPERATOR = frozenset({"postmaster", "abuse"})
 
@@ -89,7 +105,14 @@ def route(recipient: Address, *, domain: str, names: BoxNames) -> Box | None:
 
 
 def _plain(names: BoxNames) -> dict[str, Box]:
-    boxes: dict[str, Box] = {names.join.lower(): Join(), names.replies.lower(): Replies()}
+    boxes: dict[str, Box] = {
+        names.join.lower(): Join(),
+        names.code.lower(): Join(no_url=True),
+        names.en.lower(): Join(language=Language.EN),
+        names.easy.lower(): Join(language=Language.EASY),
+        names.id.lower(): AskIds(),
+        names.replies.lower(): Replies(),
+    }
     return boxes | dict.fromkeys(_OPERATOR, Operator())
 
 

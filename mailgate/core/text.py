@@ -4,8 +4,8 @@ Staff write a broadcast as a mail, so its words have to come out whole: plain te
 text without its tags; charsets as phones mislabel them; soft line breaks joined (RFC 3676). At most 128 KiB of a
 mail's text are read, more than any broadcast may have. `cut_signature` then takes off what is not the message: a
 signature under "-- " or under a ruled line, what a phone adds, and the mail that was answered. It guesses, so it
-hands back what it cut, for the preview to show; and it never takes everything. Linear time on any bytes, and nothing
-is raised.
+hands back what it cut, for the preview to show; and it never takes everything. Of a guardian's reply `own_words` says
+what he wrote himself, and that may be nothing. Linear time on any bytes, and nothing is raised.
 """
 
 import re
@@ -33,12 +33,12 @@ class MailText:
     attachments: int
 
 
-def read_text(content: bytes) -> MailText:
-    """The words of a mail, and how many files came with them."""
+def read_text(content: bytes, *, of_page: Callable[[str], str] = without_tags) -> MailText:
+    """The words of a mail, and how many files came with them; `of_page` gives the words of an HTML page."""
     parts = leaves(content)
-    text = _joined([part for part in parts if _is_text(part, "text/plain")])
+    text = _joined([part for part in parts if _is_text(part, "text/plain")], of_page)
     if not text.strip():
-        text = _joined([part for part in parts if _is_text(part, "text/html")])
+        text = _joined([part for part in parts if _is_text(part, "text/html")], of_page)
     subject = scan(content).first("subject") or ""
     return MailText(subject=decode_words(subject).strip(), text=text, attachments=sum(map(_is_file, parts)))
 
@@ -58,7 +58,7 @@ def _is_file(part: Part) -> bool:
     return not in_page and part.type not in _SIGNED
 
 
-def _joined(parts: list[Part]) -> str:
+def _joined(parts: list[Part], of_page: Callable[[str], str]) -> str:
     """The parts one below the other: some programs cut the text at each picture."""
     texts: list[str] = []
     room = READ
@@ -66,13 +66,13 @@ def _joined(parts: list[Part]) -> str:
         data = part.payload()[:room]
         room -= len(data)
         text = charsets.decode(data, part.parameter("charset"))
-        texts.append(_words(part, _UNSEEN.sub("", _LINE_END.sub("\n", text))))
+        texts.append(_words(part, _UNSEEN.sub("", _LINE_END.sub("\n", text)), of_page))
     return "\n".join(texts)
 
 
-def _words(part: Part, text: str) -> str:
+def _words(part: Part, text: str, of_page: Callable[[str], str]) -> str:
     if part.type == "text/html":
-        return without_tags(text)
+        return of_page(text)
     if part.parameter("format").lower() == "flowed":
         return _unflowed(text, delsp=part.parameter("delsp").lower() == "yes")
     return text
@@ -105,14 +105,16 @@ _CONTACT = re.compile(
 )
 _OFFICE = re.compile(r"[^:：。、]{0,30}(?:学校|学園|教育委員会|教育局)(?:\s[^:：。、]*)?")
 _FOOTER = re.compile(
-    r"(?:[^。]{0,30}から送信(?:しました)?。?|sent from (?:my )?[^.]{1,40}\.?|get outlook for .{1,60}"
-    r"|outlook for .{1,60}を入手.{0,60})",
+    r"(?:[^。]{0,30}から送信(?:しました|しています|されました|されています|されたメールです)?。?"
+    r"|sent (?:from|with|via|using) (?:my )?[^.]{1,40}\.?|get outlook for .{1,60}|.{0,60}outlook.{0,60}を(?:入手|取得).{0,60})",
     re.IGNORECASE,
 )
-_ORIGINAL = re.compile(r"[-_]{2,}\s*(?:original message|元のメッセージ|オリジナルメッセージ)\s*[-_]{2,}", re.IGNORECASE)
+_ORIGINAL = re.compile(r"[-_]{2,}\s*(?:original message|元の(?:メッセージ|メール)|オリジナルメッセージ)\s*[-_]{2,}", re.IGNORECASE)
 _SENDER_LINE = re.compile(r"\*?(?:差出人|送信者|from)\*?\s*[:：]", re.IGNORECASE)
 _SENT_LINE = re.compile(r"\*?(?:送信日時|日時|sent|date)\*?\s*[:：]", re.IGNORECASE)
 _INTRODUCES = re.compile(r"(?=.*(?:wrote|writes|のメール|書きました|メッセージ|[<@]|\d{4}[年/])).*[:：]", re.IGNORECASE)
+# The same where the answered mail below it has no marks: a person does not write so.
+_INTRODUCES_PLAIN = re.compile(r"(?=.*(?:@|wrote|writes|のメール|書きました)).*[:：]", re.IGNORECASE)
 _DATED = re.compile(r"on .*\d.*|.*\d{4}[年/]\d.*[^。]", re.IGNORECASE)
 
 
@@ -127,6 +129,17 @@ def cut_signature(text: str) -> tuple[str, str]:
     return "\n".join(lines[:kept]).rstrip(), "\n".join(lines[kept:]).strip("\n")
 
 
+def own_words(text: str) -> str:
+    """What a person wrote into a reply: nothing of the mail that was answered, of a signature, of a phone."""
+    lines = text.split("\n")
+    for keep in (
+        *(_before_original, _before_introduction, _before_footer, _before_quotes),
+        *(_before_footer, _before_signature, _before_footer),
+    ):
+        lines = lines[: keep(lines)]
+    return "\n".join(lines).strip()
+
+
 def _before_original(lines: list[str]) -> int:
     """Programs that do not mark each line of the mail that was answered put a line or its headers above it."""
     for at, line in enumerate(lines):
@@ -134,6 +147,19 @@ def _before_original(lines: list[str]) -> int:
             return at
         if _SENDER_LINE.match(line) and any(_SENT_LINE.match(below) for below in lines[at + 1 : at + 3]):
             return at - 1 if at and _is_rule(lines[at - 1]) else at
+    return len(lines)
+
+
+def _before_introduction(lines: list[str]) -> int:
+    """The line that introduces the answered mail, with or without marks below, and up to two above it that belong to it."""
+    for at, line in enumerate(lines):
+        if _fits(_INTRODUCES_PLAIN, line):
+            for back in range(at, max(at - 3, -1), -1):
+                if _is_blank(lines[back]):
+                    break
+                if _fits(_DATED, lines[back]):
+                    return back
+            return at
     return len(lines)
 
 

@@ -45,6 +45,9 @@ class Purpose(StrEnum):
 
     INVITATION = "invitation"
     SEND = "send"
+    PASSWORD = "password"  # noqa: S105  # sets a new one
+    UNDO = "undo"
+    PROOF = "proof"  # somebody proved to own an ID a moment ago
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import structlog
 
-from mailgate.core import answering, headers, inbound, reports, routing, text
+from mailgate.core import answering, headers, inbound, replies, reports, routing, text
 from mailgate.core.addresses import NULL_PATH, Address, NullPath
 from mailgate.core.admission import Admission
 from mailgate.core.delivery import LIFETIME, Event, Lane
@@ -23,15 +23,13 @@ from mailgate.core.headers import Headers
 from mailgate.core.inbound import Inbound
 from mailgate.core.instants import HOUR, MINUTE, Instant, later
 from mailgate.core.returnpath import Slot
-from mailgate.core.routing import Box, BoxNames, Join, Operator, ToBounce, ToBroadcast, ToReceipt, ToStop
+from mailgate.core.routing import Box, BoxNames, Operator, Replies, ToBounce, ToBroadcast, ToReceipt
 from mailgate.journeys.addressbook import AddressBook
-from mailgate.journeys.allowance import Allowance
+from mailgate.journeys.answers import Answers
 from mailgate.journeys.draft import Drafter, StaffMail
-from mailgate.journeys.invite import Inviter
+from mailgate.journeys.guardians import GuardianBox, GuardianMail, Guardians
 from mailgate.journeys.links import Links
-from mailgate.journeys.reach import record_receipt
 from mailgate.journeys.safekeeping import Safe
-from mailgate.journeys.stop import pause
 from mailgate.logs import fault_of
 from mailgate.runtime import Clock, Dice
 from mailgate.store import invitations, outbox, staff
@@ -58,7 +56,8 @@ class _Parsed:
     mail: Inbound
     headers: Headers
     boxes: tuple[Box, ...]
-    silence: str | None
+    silence: str | None  # what the mail itself says against an answer
+    guardian: GuardianMail
     report: reports.Report | None
     text: text.MailText | None
     digest: bytes
@@ -74,12 +73,12 @@ class Inbox:
         vault: AddressVault,
         book: AddressBook,
         links: Links,
-        inviter: Inviter,
+        guardians: Guardians,
         drafter: Drafter,
         domain: str,
         names: BoxNames,
         operator: Address,
-        allowance: Allowance,
+        answers: Answers,
         clock: Clock,
         dice: Dice,
         wake: Callable[[], None],
@@ -88,12 +87,12 @@ class Inbox:
         self._vault = vault
         self._book = book
         self._links = links
-        self._inviter = inviter
+        self._guardians = guardians
         self._drafter = drafter
         self._domain = domain
         self._names = names
         self._operator = operator
-        self._allowance = allowance
+        self._answers = answers
         self._clock = clock
         self._safe = Safe(vault, dice)
         self._wake = wake
@@ -138,14 +137,32 @@ class Inbox:
         boxes = tuple(box for box in routed if box is not None)
         is_bounce = any(isinstance(box, ToBounce) for box in boxes)
         is_broadcast = any(isinstance(box, ToBroadcast) for box in boxes)
+        silence = answering.silence(mail, found, domain=self._domain)
         return _Parsed(
             mail=mail,
             headers=found,
             boxes=boxes,
-            silence=answering.silence(mail, found, domain=self._domain),
+            silence=silence,
+            guardian=await self._guardian_mail(mail, found, boxes, silence),
             report=await asyncio.to_thread(reports.read_report, mail.content) if is_bounce else None,
             text=await asyncio.to_thread(text.read_text, mail.content) if is_broadcast else None,
             digest=self._vault.digest(inbound.digest_material(mail, found)),
+        )
+
+    async def _guardian_mail(
+        self, mail: Inbound, found: Headers, boxes: tuple[Box, ...], silence: str | None
+    ) -> GuardianMail:
+        answer, proof = await self._answers.find(mail, found, boxes)
+        is_reply = any(isinstance(box, Replies | ToReceipt) for box in boxes)
+        return GuardianMail(
+            sender=mail.sender,
+            peer=mail.peer,
+            answer=answer,
+            proof=proof,
+            silence=silence,
+            is_by_a_person=silence in _BY_A_PERSON,
+            is_empty=is_reply and await asyncio.to_thread(replies.is_empty_reply, mail.content),
+            answered=replies.answered(found, domain=self._domain) if is_reply else None,
         )
 
     async def _quarantine(self, mail: Inbound, error: Exception) -> None:
@@ -168,29 +185,16 @@ class Inbox:
             outcomes.append(("broadcast", await self._draft(tx, parsed, audiences, now)))
         return outcomes
 
-    async def _into(self, tx: Tx, box: Box, parsed: _Parsed, now: Instant) -> str:
+    async def _into(
+        self, tx: Tx, box: GuardianBox | ToBounce | Operator, parsed: _Parsed, now: Instant
+    ) -> str:
         match box:
-            case Join():
-                return await self._join(tx, parsed, now)
             case ToBounce(token):
                 return await self._bounce(tx, parsed, token, now)
-            case ToReceipt(token):
-                return await self._receipt(tx, parsed, token, now)
-            case ToStop(token):
-                return await self._stop(tx, parsed, token, now)
             case Operator():
                 return await self._to_operator(tx, parsed, now)
             case _:
-                return "reply_unread"
-
-    async def _join(self, tx: Tx, parsed: _Parsed, now: Instant) -> str:
-        sender = parsed.mail.sender
-        if parsed.silence is not None or sender is NULL_PATH:
-            log.info("mail.silenced", reason=parsed.silence)
-            return "silenced"
-        if not self._allowance.take(sender, parsed.mail.peer, now=now):
-            return "limited"
-        return await self._inviter.invite(tx, sender, now=now)
+                return await self._guardians.take(tx, box, parsed.guardian, now=now)
 
     async def _bounce(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
         """A report finds its delivery by the keyed token alone; a forged one changes nothing (MR-64)."""
@@ -213,18 +217,6 @@ class Inbox:
             return "bounce_known"
         log.info("delivery.noticed", delivery=outbox_id, state=moved.value)
         return "bounce_applied"
-
-    async def _receipt(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
-        outbox_id = self._links.outbox_id(Slot.RECEIPT, token)
-        if outbox_id is None or parsed.silence not in _BY_A_PERSON:
-            return "receipt_refused"
-        return "receipt" if await record_receipt(tx, outbox_id, way="reply", now=now) else "receipt_known"
-
-    async def _stop(self, tx: Tx, parsed: _Parsed, token: str, now: Instant) -> str:
-        outbox_id = self._links.outbox_id(Slot.STOP, token)
-        if outbox_id is None or parsed.silence not in _BY_A_PERSON:
-            return "stop_refused"
-        return "stopped" if await pause(tx, outbox_id, now=now) else "stop_known"
 
     async def _to_operator(self, tx: Tx, parsed: _Parsed, now: Instant) -> str:
         """Pass a mail on, wrapped, and answer nobody."""

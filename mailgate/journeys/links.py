@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mailgate.core import returnpath, tokens
-from mailgate.core.instants import DAY, HOUR, Instant, later
+from mailgate.core.instants import DAY, HOUR, MINUTE, Instant, later
 from mailgate.core.returnpath import Slot, Tags
 from mailgate.core.tokens import Expired, Invalid, LinkKeys, Purpose
 
 INVITATION_LIFETIME: Final = 24 * HOUR
 # The page of a broadcast is its sender's from draft to done, and a while after to look back.
 SEND_LINK_LIFETIME: Final = 31 * DAY
+PASSWORD_LIFETIME: Final = 2 * HOUR
+UNDO_LIFETIME: Final = 72 * HOUR
+# Between a right password and the choice of a contact: no password goes into a hidden field for that.
+PROOF_LIFETIME: Final = 15 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ class Links:
     def send_token(self, link_id: bytes, created_at: Instant) -> str:
         """The token of a broadcast's page for its sender."""
         return tokens.sign(self._keys, Purpose.SEND, id=link_id, expires_at=later(created_at, SEND_LINK_LIFETIME))
+
+    def password_token(self, link_id: bytes, issued_at: Instant) -> str:
+        """The token of a link for a new password."""
+        return tokens.sign(self._keys, Purpose.PASSWORD, id=link_id, expires_at=later(issued_at, PASSWORD_LIFETIME))
+
+    def undo_token(self, link_id: bytes, made_at: Instant) -> str:
+        """The token that takes a change back."""
+        return tokens.sign(self._keys, Purpose.UNDO, id=link_id, expires_at=later(made_at, UNDO_LIFETIME))
+
+    def proof_token(self, proof: bytes, now: Instant) -> str:
+        """The token of what was proven a moment ago."""
+        return tokens.sign(self._keys, Purpose.PROOF, id=proof, expires_at=later(now, PROOF_LIFETIME))
 
     def open(self, purpose: Purpose, token: str, *, now: Instant) -> bytes | LinkDead:
         """The id in a token."""

@@ -12,6 +12,10 @@ from argon2.exceptions import VerifyMismatchError
 
 _AT_ONCE: Final = 2
 
+# The hash of a drawn secret that nobody has: what is verified for an ID that does not exist, at the same cost (MR-79), and what stands
+# for a password that must not open anything any more.
+NOBODYS: Final = "$argon2id$v=19$m=19456,t=2,p=1$VaK5WhYR3sBJIXWHKH8c7g$c5yN/RsV0u3KWAyid175NzxsrRi9Lq0g3IyoCm3lJl0"
+
 
 class Passwords:
     """Hashes and verifies."""

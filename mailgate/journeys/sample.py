@@ -85,6 +85,8 @@ class _City:
                     login_key=normal_login_id(row["login_id"]),
                     password_hash=password_hash,
                     pupil_id=pupil_id,
+                    name=row["name"],
+                    kana=row["kana"],
                     now=self._now,
                 )
                 assert made is not None

@@ -10,32 +10,41 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final  # Any: what a row's JSON holds
 
 from mailgate.core.broadcast import Kind
-from mailgate.core.instants import Instant
+from mailgate.core.instants import Instant, later
 from mailgate.core.letters import (
+    AddressChanged,
     BroadcastText,
     Completion,
     CopyFacts,
+    Entry,
     Envelope,
     ForOperator,
     House,
+    IdList,
     Invitation,
+    Joined,
     Letter,
+    NotRead,
+    PasswordLink,
     Preview,
     Refusal,
+    SitePaused,
     StaffRefused,
     Stopped,
+    Withdrawn,
     return_path,
 )
 from mailgate.core.providers import is_free_provider
+from mailgate.core.readers import Language
 from mailgate.core.relay import Copy
 from mailgate.core.returnpath import Slot, Tags
 from mailgate.journeys.deliver import Unmakeable
-from mailgate.journeys.links import Links
+from mailgate.journeys.links import UNDO_LIFETIME, Links
 from mailgate.journeys.send import BroadcastView, Send
 from mailgate.journeys.signing import Signer
-from mailgate.journeys.words import class_words
-from mailgate.letters.writer import Prepared, Writer
-from mailgate.store import audiences, broadcasts, invitations, kept, people, staff
+from mailgate.letters.prepared import Prepared
+from mailgate.letters.writer import Writer
+from mailgate.store import audiences, broadcasts, changes, invitations, kept, people, readers, recovery, staff
 from mailgate.store.db import Db, Row, Tx
 from mailgate.store.outbox import Claimed
 from mailgate.vault import AddressVault, TextVault
@@ -73,11 +82,19 @@ class Writing:
         self._prepared: OrderedDict[int, Prepared] = OrderedDict()
         self._letters: Mapping[str, Callable[[Tx, Claimed, Tags], Awaitable[Letter]]] = {
             "invitation": self._invitation,
+            "invitation_code": self._invitation,
             "completion": self._completion,
+            "joined": self._joined,
+            "id_list": self._id_list,
+            "password_link": self._password_link,
+            "address_changed": self._address_changed,
+            "withdrawn": self._withdrawn,
+            "not_read": self._not_read,
+            "stopped": self._stopped,
             "preview": self._preview,
             "staff_refused": self._staff_refused,
-            "stopped": self._stopped,
             "for_operator": self._for_operator,
+            "site_paused": self._site_paused,
         }
 
     async def write(self, rows: Sequence[Claimed]) -> list[Copy | Unmakeable]:
@@ -149,6 +166,8 @@ class Writing:
             stop_token=tags.token(Slot.STOP),
             message_id_token=tags.token(Slot.MESSAGE_ID),
             date=row.created_at,
+            language=Language(row.language),
+            no_url=row.no_url,
         )
 
     def _copy(self, row: Claimed, envelope: Envelope, content: bytes) -> Copy:
@@ -158,10 +177,9 @@ class Writing:
 
     async def _invitation(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
         invitation = await self._found(invitations.invitation_by_id(tx, _params(row)["invitation"]))
-        token = self._links.invitation_token(invitation["link_id"], Instant(invitation["expires_at"]))
         code = self._links.short_code(invitation["link_id"])
         return Invitation(
-            link=self._links.url("j", token),
+            link=self._invitation_link(invitation) if row.letter == "invitation" else None,
             short_code=f"{code[:4]} {code[4:]}",
             valid_until=Instant(invitation["expires_at"]),
             page=self._house.public_url,
@@ -171,18 +189,57 @@ class Writing:
         params = _params(row)
         registration = await self._found(people.registration_by_id(tx, params["registration"]))
         contact = await self._found(people.contact_of(tx, registration_id=registration["id"], address_id=row.address_id))
-        invitation = await self._found(invitations.invitation_by_id(tx, params["invitation"]))
-        token = self._links.invitation_token(invitation["link_id"], Instant(invitation["expires_at"]))
+        # None: the contact is asked once more, and the link it came by is over.
+        invitation = None
+        if params["invitation"] is not None:
+            invitation = await invitations.invitation_by_id(tx, params["invitation"])
         return Completion(
-            login_id=registration["login_id"],
-            pupil=registration["pupil_name"],
-            school=registration["school_name"],
-            class_text=class_words(registration["grade"], registration["class_name"]),
+            entry=_entry(registration),
             label=contact["label"],
             free_mail=is_free_provider(contact["provider"]),
             receipt_link=self._links.url("k", tags.token(Slot.RECEIPT)),
-            another_link=self._links.url("j", token),
+            another_link=None if invitation is None else self._invitation_link(invitation),
         )
+
+    def _invitation_link(self, invitation: Row) -> str:
+        token = self._links.invitation_token(invitation["link_id"], Instant(invitation["expires_at"]))
+        return self._links.url("j", token)
+
+    async def _joined(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+        return Joined(_entry(await self._found(people.registration_by_id(tx, _params(row)["registration"]))))
+
+    async def _id_list(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+        return IdList(tuple(_entry(entry) for entry in await readers.entries_at(tx, row.address_id)))
+
+    async def _password_link(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+        link = await self._found(recovery.password_link_by_id(tx, _params(row)["link"]))
+        registration = await self._found(people.registration_by_id(tx, link["registration_id"]))
+        token = self._links.password_token(link["link_id"], Instant(link["issued_at"]))
+        return PasswordLink(
+            entry=_entry(registration), link=self._links.url("reset", token), valid_until=Instant(link["expires_at"])
+        )
+
+    async def _address_changed(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+        change = await self._found(changes.change_by_id(tx, _params(row)["change"]))
+        registration = await self._found(people.registration_by_id(tx, change["registration_id"]))
+        made_at = Instant(change["made_at"])
+        undo = self._links.url("undo", self._links.undo_token(change["link_id"], made_at))
+        return AddressChanged(
+            entry=_entry(registration),
+            change=change["kind"],
+            old_label=change["old_label"],
+            new_label=change["new_label"] or "",
+            made_at=made_at,
+            undo_link=undo if change["undoable"] else None,
+            undo_until=later(made_at, UNDO_LIFETIME),
+        )
+
+    async def _withdrawn(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+        return Withdrawn()
+
+    async def _not_read(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+        is_registered = bool(await readers.entries_at(tx, row.address_id))
+        return NotRead(is_receipt=_params(row)["receipt"], is_registered=is_registered)
 
     async def _preview(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
         params = _params(row)
@@ -216,11 +273,24 @@ class Writing:
         mail = await self._found(kept.kept_by_id(tx, _params(row)["kept_mail"]))
         return ForOperator(self._vault.open_mail(mail["sealed"], mail["id"]))
 
+    async def _site_paused(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+        return SitePaused(**_params(row))
+
     async def _found(self, looked_up: Awaitable[Row | None]) -> Row:
         row = await looked_up
         if row is None:
             raise Nothing
         return row
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(
+        login_id=row["login_id"],
+        pupil=row["pupil_name"],
+        school=row["school_name"],
+        grade=row["grade"],
+        class_name=row["class_name"],
+    )
 
 
 def _params(row: Claimed) -> dict[str, Any]:

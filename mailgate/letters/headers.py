@@ -7,6 +7,7 @@
 - The words are made here and not by the `email` package, whose folding loses blanks between words and, in old interpreters, lets a
   value write headers. Its parsers are what the tests read the result with.
 - No line is longer than 78 (RFC 5322 section 2.1.1) unless an address alone is: those cannot be folded.
+- To a phone that refuses URLs (core.readers) not even a header holds one: the way out of ordinary mail is an address then.
 """
 
 import re
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo
 from mailgate.core.broadcast import Kind
 from mailgate.core.instants import SECOND, Instant, to_datetime
 from mailgate.core.letters import BroadcastText, Envelope, House
+from mailgate.core.readers import unlinked
 
 LINE: Final = 78
 _ENCODED_LINE: Final = 76
@@ -90,9 +92,9 @@ def _date(seconds: int, zone: ZoneInfo) -> str:
     return format_datetime(to_datetime(Instant(seconds * SECOND)).astimezone(zone))
 
 
-def sender(house: House) -> str:
+def sender(house: House, *, no_url: bool = False) -> str:
     """The From of every mail: guardians allow one domain, and know one name."""
-    return mailbox("From", house.name, house.box(house.boxes.replies)) + "\r\n"
+    return mailbox("From", unlinked(house.name) if no_url else house.name, house.box(house.boxes.replies)) + "\r\n"
 
 
 def own(house: House, envelope: Envelope, *, zone: ZoneInfo) -> str:
@@ -110,24 +112,24 @@ def reply_to(house: House, envelope: Envelope) -> str:
 
 
 def stop(house: House, envelope: Envelope) -> str:
-    """The way out of ordinary mail (RFC 2369, RFC 8058)."""
+    """The way out of ordinary mail (RFC 2369, RFC 8058; one click is a URL, and there is none without)."""
+    mailto = f"<mailto:{house.box(house.boxes.stop, envelope.stop_token)}>\r\n"
+    if envelope.no_url:
+        return f"List-Unsubscribe: {mailto}"
     page = f"List-Unsubscribe: <{house.public_url}/stop/{envelope.stop_token}>,"
     if len(page) > LINE:
         page = page.replace(" ", "\r\n ", 1)
-    return (
-        f"{page}\r\n <mailto:{house.box(house.boxes.stop, envelope.stop_token)}>\r\n"
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-    )
+    return f"{page}\r\n {mailto}List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
 
-def content(media: str, encoding: str) -> str:
-    """What the body is; `media` may be folded."""
+def content(media: str, encoding: str, *, languages: str = "ja") -> str:
+    """What the body is; `media` may be folded, `languages` is a list of tags (RFC 3282)."""
     return (
         "MIME-Version: 1.0\r\n"
         f"Content-Type: {media}\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n"
-        "Content-Language: ja\r\n"
-    )  # fmt: skip
+        f"Content-Language: {languages}\r\n"
+    )
 
 
 def automatic(*, reply: bool = False) -> str:

@@ -1,42 +1,48 @@
 """The writer: letters in, bytes out.
 
-- A letter is a folder of templates, `subject.ja.txt` and `text.ja.txt`, found by the letter's name. All are read when the writer is made:
-  one that is missing or broken stops the start and not a mail. A name that a template is not given is an error (StrictUndefined).
+- A letter is a folder of templates, `subject.LANGUAGE.txt` and `text.LANGUAGE.txt`, found by the letter's name; those to staff are in
+  Japanese alone. All are read when the writer is made: one that is missing or broken stops the start and not a mail. A name that a
+  template is not given is an error (StrictUndefined).
 - Templates see the letter's fields and `house`, each value without control characters; only `text` and `cut` keep their lines. Mail is
-  plain text, so nothing is escaped.
+  plain text, so nothing is escaped. `no_url` says that the reader gets no links: then those fields are None, and no value holds `http`.
 - The same letter and envelope give the same bytes, always: no clock and no dice here (MR-37).
-- A broadcast is written once, by `prepare`; a copy is a join of what is shared, a few header lines and a small tail.
 """
 
-from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final  # Any: a field of some letter
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mailgate.core import readers
 from mailgate.core.broadcast import TAG, Kind
 from mailgate.core.instants import Instant, to_datetime
 from mailgate.core.letters import (
     LETTERS,
     MAX_MAIL,
+    TO_STAFF,
     BroadcastText,
     Completion,
-    CopyFacts,
+    Entry,
     Envelope,
     ForOperator,
     House,
+    IdList,
     Invitation,
     Letter,
+    NotRead,
+    Stopped,
 )
+from mailgate.core.readers import Language, unlinked
 from mailgate.letters import headers
-from mailgate.letters.compose import TEXT, Parcel, Segments, attachable, base64_lines, mark, wire
+from mailgate.letters.compose import TEXT, Parcel, attachable, base64_lines, wire
+from mailgate.letters.prepared import OWN, Prepared
 
 _LINES: Final = frozenset({"text", "cut"})
-# What a copy's own headers, names and link may add to what all copies share.
-_OWN: Final = 8_000
+_REPLIES: Final = (Invitation, IdList, NotRead)  # to a mail that came in
+_ANSWERED: Final = (Completion, Stopped)  # what an empty reply to them means is known by their token
 
 
 class LetterTooLong(Exception):
@@ -62,20 +68,17 @@ class Writer:
             keep_trailing_newline=True,
             auto_reload=False,
         )
-        environment.globals["house"] = replace(
-            house,
-            name=headers.clean(house.name),
-            board=headers.clean(house.board),
-            helpline=headers.clean(house.helpline),
-        )
         environment.filters["tag"] = lambda kind: TAG[Kind(kind)]
         environment.filters["local"] = self._local
+        environment.filters["bare"] = unlinked
+        self._shown_house = {no_url: _house(house, no_url=no_url) for no_url in (False, True)}
         self._templates = {
-            letter.name: (
-                environment.get_template(f"{letter.name}/subject.ja.txt"),
-                environment.get_template(f"{letter.name}/text.ja.txt"),
+            (letter.name, language): (
+                environment.get_template(f"{letter.name}/subject.{language}.txt"),
+                environment.get_template(f"{letter.name}/text.{language}.txt"),
             )
             for letter in (*LETTERS, BroadcastText)
+            for language in ((Language.JA,) if letter in TO_STAFF else Language)
         }
 
     def write(self, letter: Letter, envelope: Envelope) -> bytes:
@@ -84,22 +87,27 @@ class Writer:
         Raises:
             LetterTooLong: MR-44 would not hold.
         """
-        match letter:
-            case ForOperator(content):
-                attached = attachable(content)
-                subject, text = self._render(letter.name, {"shortened": len(attached) < len(content)})
-                parcel = Parcel.of(text, attached)
-                kind, body = headers.content(parcel.media, "7bit"), parcel.body
-            case _:
-                subject, text = self._render(letter.name, _values(letter))
-                kind, body = headers.content(TEXT, "base64"), base64_lines(wire(text))
+        to_staff = isinstance(letter, TO_STAFF)
+        language = Language.JA if to_staff else envelope.language
+        no_url = envelope.no_url and not to_staff
+        if isinstance(letter, ForOperator):
+            attached = attachable(letter.content)
+            values: dict[str, object] = {"shortened": len(attached) < len(letter.content)}
+            subject, text = self._render(letter.name, values, language=language, no_url=no_url)
+            parcel = Parcel.of(text, attached)
+            kind, body = headers.content(parcel.media, "7bit"), parcel.body
+        else:
+            values = _values(letter, no_url=no_url)
+            subject, text = self._render(letter.name, values, language=language, no_url=no_url)
+            kind = headers.content(TEXT, "base64", languages=readers.TAG[language])
+            body = base64_lines(wire(text))
         head = [
-            headers.sender(self._house),
+            headers.sender(self._house, no_url=no_url),
             headers.own(self._house, envelope, zone=self._zone),
-            headers.reply_to(self._house, envelope) if isinstance(letter, Completion) else "",
+            headers.reply_to(self._house, envelope) if isinstance(letter, _ANSWERED) else "",
             headers.header("Subject", subject) + "\r\n",
             kind,
-            headers.automatic(reply=isinstance(letter, Invitation)),
+            headers.automatic(reply=isinstance(letter, _REPLIES)),
             "\r\n",
         ]
         mail = "".join(head).encode("ascii") + body
@@ -107,92 +115,58 @@ class Writer:
             raise LetterTooLong(letter.name, len(mail))
         return mail
 
-    def prepare(self, broadcast: BroadcastText) -> "Prepared":
+    def prepare(self, broadcast: BroadcastText) -> Prepared:
         """Write a broadcast as far as its copies share it.
 
         Raises:
             LetterTooLong: MR-44 would not hold for its copies.
         """
-        values = _values(broadcast)
+        values = {no_url: _values(broadcast, no_url=no_url) for no_url in (False, True)}
 
-        def lay_out(link: str | None, pupils: tuple[str, ...]) -> str:
-            return self._render(broadcast.name, {**values, "link": link, "pupils": pupils})[1]
+        def lay_out(
+            language: Language, no_url: bool, asks: bool, link: str | None, pupils: tuple[str, ...]
+        ) -> tuple[str, str]:
+            own = {"asks": asks, "link": link, "pupils": pupils}
+            return self._render(broadcast.name, {**values[no_url], **own}, language=language, no_url=no_url)
 
-        subject = self._render(broadcast.name, {**values, "link": None, "pupils": ()})[0]
-        prepared = Prepared(self._house, broadcast, subject=subject, zone=self._zone, lay_out=lay_out)
-        if prepared.shared_octets + _OWN > MAX_MAIL:
-            raise LetterTooLong(broadcast.name, prepared.shared_octets + _OWN)
+        prepared = Prepared(self._house, broadcast, zone=self._zone, lay_out=lay_out)
+        if prepared.shared_octets + OWN > MAX_MAIL:
+            raise LetterTooLong(broadcast.name, prepared.shared_octets + OWN)
         return prepared
 
-    def _render(self, name: str, values: dict[str, object]) -> tuple[str, str]:
-        subject, text = self._templates[name]
-        return subject.render(values).strip(), text.render(values)
+    def _render(self, name: str, values: dict[str, object], *, language: Language, no_url: bool) -> tuple[str, str]:
+        subject, text = self._templates[name, language]
+        seen = {**values, "house": self._shown_house[no_url], "no_url": no_url}
+        return subject.render(seen).strip(), text.render(seen)
 
     def _local(self, instant: Instant) -> datetime:
         return to_datetime(instant).astimezone(self._zone)
 
 
-class Prepared:
-    """A broadcast whose copies are a join."""
-
-    def __init__(
-        self,
-        house: House,
-        broadcast: BroadcastText,
-        *,
-        subject: str,
-        zone: ZoneInfo,
-        lay_out: Callable[[str | None, tuple[str, ...]], str],
-    ) -> None:
-        self._house = house
-        self._zone = zone
-        self._stoppable = not broadcast.is_alarm
-        self._lay_out = lay_out
-        self._sender = headers.sender(house)
-        self._shared = "".join(
-            [
-                headers.header("Subject", subject) + "\r\n",
-                headers.content(TEXT, "base64"),
-                headers.automatic(),
-                headers.listed(house, broadcast),
-                "\r\n",
-            ]
-        ).encode("ascii")
-        # Copies differ in whether they ask for a receipt and in how many pupils they name: each such shape is laid out once.
-        self._shapes: dict[tuple[bool, int], Segments] = {}
-        self.shared_octets = len(self._sender) + len(self._shared) + len(self._shape(asks=True, names=1).encoded)
-
-    def copy(self, facts: CopyFacts) -> bytes:
-        """The mail of one recipient, headers and all."""
-        envelope, link, pupils = facts.envelope, facts.link, facts.pupils
-        own = (
-            self._sender + headers.own(self._house, envelope, zone=self._zone) + headers.reply_to(self._house, envelope)
-        )
-        if self._stoppable:
-            own += headers.stop(self._house, envelope)
-        shape = self._shapes.get((link is not None, len(pupils))) or self._shape(
-            asks=link is not None, names=len(pupils)
-        )
-        body = shape.filled([headers.clean(value).encode() for value in (link or "", *pupils)])
-        return b"".join((own.encode("ascii"), self._shared, body))
-
-    def _shape(self, *, asks: bool, names: int) -> Segments:
-        """The shared text of the copies of a shape; value 0 is the link, the others are the pupils."""
-        shape = Segments.of(self._lay_out(mark(0) if asks else None, tuple(map(mark, range(1, names + 1)))))
-        self._shapes[asks, names] = shape
-        return shape
+def _house(house: House, *, no_url: bool) -> House:
+    """The house as templates see it."""
+    names = ("name", "board", "helpline", "public_url")
+    return replace(house, **{name: _safe(name, getattr(house, name), no_url=no_url) for name in names})
 
 
-def _values(record: Letter | BroadcastText) -> dict[str, object]:
-    """The fields of a record as templates see them."""
-    return {field.name: _safe(field.name, getattr(record, field.name)) for field in fields(record)}
+def _values(record: Any, *, no_url: bool) -> dict[str, Any]:
+    """The fields of a record as templates see them; a reader without URLs gets none of its links."""
+    return {
+        field.name: None
+        if no_url and field.name.endswith("link")
+        else _safe(field.name, getattr(record, field.name), no_url=no_url)
+        for field in fields(record)
+    }
 
 
-def _safe(name: str, value: object) -> object:
+def _safe(name: str, value: Any, *, no_url: bool) -> Any:
     match value:
         case str():
-            return headers.clean_lines(value).strip("\n") if name in _LINES else headers.clean(value)
+            shown = headers.clean_lines(value).strip("\n") if name in _LINES else headers.clean(value)
+            return unlinked(shown) if no_url else shown
         case tuple():
-            return tuple(_safe(name, item) for item in value)
+            return tuple(_safe(name, item, no_url=no_url) for item in value)
+        case Entry():
+            return replace(value, **_values(value, no_url=no_url))
         case _:
             return value

@@ -9,7 +9,9 @@ from typing import Final
 from mailgate.core.instants import Instant
 from mailgate.store.db import Row, Tx
 
-# p: pupil, s: its school, a: a part of the audience. Of a compulsory school a pupil whose grade is not known yet belongs to both levels.
+# p: pupil, s: its school, a: a part of the audience. A child whom the school's roster does not know gets what all of the school get, and
+# nothing that is for a grade or a class: nobody has looked whether it is there.
+# Of a compulsory school a pupil whose grade is not known yet belongs to both levels.
 _PUPIL_IN_PART: Final = """
     a.staff = 0
     AND (a.level IS NULL OR a.level = s.kind
@@ -17,6 +19,8 @@ _PUPIL_IN_PART: Final = """
     AND (a.school_id IS NULL OR a.school_id = p.school_id)
     AND (a.grade IS NULL OR a.grade = p.grade)
     AND (a.class_id IS NULL OR a.class_id = p.class_id)
+    AND (p.on_roster = 1 OR (a.grade IS NULL AND a.class_id IS NULL)
+         OR NOT EXISTS (SELECT 1 FROM pupil q WHERE q.school_id = p.school_id AND q.on_roster = 1))
 """
 _PUPIL_IN_AUDIENCE: Final = f"""
     EXISTS (SELECT 1 FROM broadcast_part a WHERE a.broadcast_id = :broadcast AND {_PUPIL_IN_PART})

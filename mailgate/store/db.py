@@ -93,6 +93,7 @@ class Db:
         for reader in readers:
             self._readers.put_nowait(reader)
         self._line: deque[_Turn] = deque()
+        self._to_empty: deque[asyncio.Future[bool]] = deque()
         self._somebody_waits = asyncio.Event()
         self._turns = asyncio.get_running_loop().create_task(self._grant_turns(), name="db-turns")
 
@@ -162,12 +163,37 @@ class Db:
         turn.left.set_result(True)
         await asyncio.shield(turn.settled)
 
+    async def empty_log(self) -> bool:
+        """Bring the write-ahead log into the file and cut it to nothing. False: somebody is reading just now, and nobody waits for that.
+
+        What was erased is gone from the file with the COMMIT; the log keeps older pages until it is written over.
+        """
+        asked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._to_empty.append(asked)
+        self._somebody_waits.set()
+        return await asked
+
     async def _grant_turns(self) -> None:
         while True:
             await self._somebody_waits.wait()
             self._somebody_waits.clear()
             while self._line:
                 await self._one_group()
+            while self._to_empty:
+                asked, emptied = self._to_empty.popleft(), await self._empty_log()
+                if not asked.cancelled():
+                    asked.set_result(emptied)
+
+    async def _empty_log(self) -> bool:
+        """Between two transactions."""
+        await self._writer.execute("PRAGMA busy_timeout = 0")
+        try:
+            rows = list(await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            await self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        return bool(rows[0][0] == 0)
 
     async def _one_group(self) -> None:
         """BEGIN, let the waiting callers write one after the other, COMMIT, tell them."""

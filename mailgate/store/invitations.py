@@ -78,17 +78,41 @@ async def add_use(tx: Tx, *, invitation_id: int, registration_id: int, now: Inst
         """
         INSERT INTO invitation_use (invitation_id, registration_id, used_at)
         VALUES (:invitation_id, :registration_id, :now)
+        ON CONFLICT (invitation_id, registration_id) DO NOTHING
         """,
         {"invitation_id": invitation_id, "registration_id": registration_id, "now": now},
     )
 
 
+async def is_used(tx: Tx, *, invitation_id: int, registration_id: int) -> bool:
+    """Whether a registration got its address by this invitation."""
+    row = await tx.one(
+        "SELECT 1 FROM invitation_use WHERE invitation_id = :invitation_id AND registration_id = :registration_id",
+        {"invitation_id": invitation_id, "registration_id": registration_id},
+    )
+    return row is not None
+
+
+async def invitations_of_registration(tx: Tx, registration_id: int) -> list[Row]:
+    """issued_at, expires_at of the invitations that the addresses of a registration have, newest first."""
+    return await tx.fetch(
+        """
+        SELECT issued_at, expires_at FROM invitation
+         WHERE address_id IN (SELECT address_id FROM contact WHERE registration_id = :id) ORDER BY issued_at DESC
+        """,
+        {"id": registration_id},
+    )
+
+
 async def answers_since(tx: Tx, *, address_id: int, since: Instant) -> list[Instant]:
-    """When an address was answered, oldest first."""
+    """When an address was answered, oldest first. That nobody reads what it wrote is no answer to a blank mail."""
     rows = await tx.fetch(
         """
-        SELECT answered_at FROM answer
-         WHERE address_id = :address_id AND answered_at > :since ORDER BY answered_at
+        SELECT n.answered_at FROM answer n
+         WHERE n.address_id = :address_id AND n.answered_at > :since
+           AND NOT EXISTS (SELECT 1 FROM outbox o
+                            WHERE o.address_id = n.address_id AND o.letter = 'not_read' AND o.created_at = n.answered_at)
+         ORDER BY n.answered_at
         """,
         {"address_id": address_id, "since": since},
     )

@@ -34,6 +34,8 @@ class Claimed:
     expires_at: Instant
     attempt: int
     faults: int = 0
+    language: str = "ja"  # of the address, as the next one
+    no_url: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,9 @@ _CLAIM: Final = """
             LIMIT :limit)
     RETURNING id, broadcast_id, letter, params, address_id, lane, created_at, due_at, expires_at, attempt, faults,
               (SELECT a.sealed FROM address a WHERE a.id = outbox.address_id) AS sealed,
-              (SELECT a.site FROM address a WHERE a.id = outbox.address_id) AS site
+              (SELECT a.site FROM address a WHERE a.id = outbox.address_id) AS site,
+              (SELECT a.language FROM address a WHERE a.id = outbox.address_id) AS language,
+              (SELECT a.no_url FROM address a WHERE a.id = outbox.address_id) AS no_url
 """
 
 # Out of a lease and not handed over: owed again, unless its broadcast was cancelled meanwhile.
@@ -290,4 +294,4 @@ def _answer(mark: Mark) -> dict[str, object]:
 def _claimed(row: Row) -> Claimed:
     values = dict(row)
     del values["due_at"]  # orders the claim
-    return Claimed(**values | {"lane": Lane(row["lane"])})
+    return Claimed(**values | {"lane": Lane(row["lane"]), "no_url": bool(row["no_url"])})

@@ -1,5 +1,7 @@
 """Addresses, pupils, registrations and their contacts."""
 
+from typing import Final
+
 from mailgate.core.instants import Instant
 from mailgate.store.db import Row, Tx
 
@@ -24,9 +26,9 @@ async def add_address(
 
 
 async def address_by_id(tx: Tx, address_id: int) -> Row | None:
-    """id, sealed, provider, site, paused_at."""
+    """id, sealed, provider, site, paused_at, no_url, language."""
     return await tx.one(
-        "SELECT id, sealed, provider, site, paused_at FROM address WHERE id = :id", {"id": address_id}
+        "SELECT id, sealed, provider, site, paused_at, no_url, language FROM address WHERE id = :id", {"id": address_id}
     )
 
 
@@ -87,25 +89,51 @@ async def add_pupil(
     return int(row["id"])
 
 
-async def addresses_of_pupil(tx: Tx, pupil_id: int) -> list[Row]:
-    """address_id, kind of every contact of a pupil, whichever registration it came by."""
-    return await tx.fetch(
+async def write_pupil(
+    tx: Tx, *, pupil_id: int, grade: int | None, class_id: int | None, name: str, kana: str, kana_key: str
+) -> None:
+    """Write a child anew; on a roster it would be the school's to write."""
+    await tx.run(
         """
-        SELECT c.address_id, c.kind FROM contact c JOIN registration r ON r.id = c.registration_id
-         WHERE r.pupil_id = :pupil_id
+        UPDATE pupil SET grade = :grade, class_id = :class_id, name = :name, kana = :kana, kana_key = :kana_key
+         WHERE id = :id AND on_roster = 0
         """,
-        {"pupil_id": pupil_id},
+        {"id": pupil_id, "grade": grade, "class_id": class_id, "name": name, "kana": kana, "kana_key": kana_key},
+    )
+
+
+async def is_alone(tx: Tx, registration_id: int) -> bool:
+    """Whether a registration's child is on no roster and no other registration's."""
+    row = await tx.one(
+        """
+        SELECT 1 FROM registration r JOIN pupil p ON p.id = r.pupil_id
+         WHERE r.id = :id AND p.on_roster = 0
+           AND NOT EXISTS (SELECT 1 FROM registration q WHERE q.pupil_id = p.id AND q.id <> r.id)
+        """,
+        {"id": registration_id},
+    )
+    return row is not None
+
+
+async def drop_pupil_of_none(tx: Tx, pupil_id: int) -> None:
+    """A child who is on no roster goes with the last registration."""
+    await tx.run(
+        """
+        DELETE FROM pupil
+         WHERE id = :id AND on_roster = 0 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.pupil_id = pupil.id)
+        """,
+        {"id": pupil_id},
     )
 
 
 async def add_registration(
-    tx: Tx, *, login_id: str, login_key: str, password_hash: str, pupil_id: int, now: Instant
+    tx: Tx, *, login_id: str, login_key: str, password_hash: str, pupil_id: int, name: str, kana: str, now: Instant
 ) -> int | None:
     """The new registration's id, or None if the login ID is taken."""
     row = await tx.one(
         """
-        INSERT INTO registration (login_id, login_key, password_hash, pupil_id, created_at)
-        VALUES (:login_id, :login_key, :password_hash, :pupil_id, :now)
+        INSERT INTO registration (login_id, login_key, password_hash, pupil_id, name, kana, created_at)
+        VALUES (:login_id, :login_key, :password_hash, :pupil_id, :name, :kana, :now)
         ON CONFLICT (login_key) DO NOTHING
         RETURNING id
         """,
@@ -114,15 +142,37 @@ async def add_registration(
             "login_key": login_key,
             "password_hash": password_hash,
             "pupil_id": pupil_id,
+            "name": name,
+            "kana": kana,
             "now": now,
         },
     )
     return None if row is None else int(row["id"])
 
 
+async def write_registration(tx: Tx, *, registration_id: int, pupil_id: int, name: str, kana: str) -> None:
+    """Another child, or the same one written otherwise."""
+    await tx.run(
+        "UPDATE registration SET pupil_id = :pupil_id, name = :name, kana = :kana WHERE id = :id",
+        {"id": registration_id, "pupil_id": pupil_id, "name": name, "kana": kana},
+    )
+
+
 async def is_login_taken(tx: Tx, login_key: str) -> bool:
     """Whether somebody has this login ID."""
     return await tx.one("SELECT 1 FROM registration WHERE login_key = :key", {"key": login_key}) is not None
+
+
+async def logins_at(tx: Tx, address_id: int) -> list[str]:
+    """The login IDs that an address is registered under, oldest first."""
+    rows = await tx.fetch(
+        """
+        SELECT r.login_id FROM contact c JOIN registration r ON r.id = c.registration_id
+         WHERE c.address_id = :address_id ORDER BY r.id
+        """,
+        {"address_id": address_id},
+    )
+    return [row["login_id"] for row in rows]
 
 
 async def add_contact(
@@ -160,9 +210,12 @@ async def prove_contacts(tx: Tx, *, address_id: int, now: Instant) -> None:
     )
 
 
-_SHOWN = """
-    SELECT r.id, r.login_id, r.login_key, r.pupil_id, p.name AS pupil_name, p.grade, s.name AS school_name, s.slug AS school_slug,
-           k.name AS class_name
+# on_roster is 0 only where a roster could have the child and has not.
+_SHOWN: Final = """
+    SELECT r.id, r.login_id, r.login_key, r.pupil_id, r.name AS pupil_name, r.kana, r.created_at, p.grade, p.school_id,
+           s.name AS school_name, s.slug AS school_slug, k.name AS class_name,
+           p.on_roster AS is_rostered,
+           p.on_roster = 1 OR NOT EXISTS (SELECT 1 FROM pupil q WHERE q.school_id = p.school_id AND q.on_roster = 1) AS on_roster
       FROM registration r
       JOIN pupil p ON p.id = r.pupil_id
       JOIN school s ON s.id = p.school_id
@@ -184,4 +237,23 @@ async def registrations_of_invitation(tx: Tx, invitation_id: int) -> list[Row]:
          WHERE u.invitation_id = :invitation_id ORDER BY u.used_at DESC, r.id DESC
         """,
         {"invitation_id": invitation_id},
+    )
+
+
+async def registrations_of_pupil(tx: Tx, pupil_id: int) -> list[int]:
+    """The ids of a child's registrations."""
+    return [int(row["id"]) for row in await tx.fetch("SELECT id FROM registration WHERE pupil_id = :id", {"id": pupil_id})]
+
+
+async def others_at_the_addresses(tx: Tx, registration_id: int) -> list[Row]:
+    """Other registrations at the addresses of this one, as they are shown to their owner."""
+    return await tx.fetch(
+        _SHOWN
+        + """
+         WHERE r.id <> :id AND r.id IN (
+               SELECT c.registration_id FROM contact c
+                WHERE c.address_id IN (SELECT m.address_id FROM contact m WHERE m.registration_id = :id))
+         ORDER BY r.id
+        """,
+        {"id": registration_id},
     )

@@ -1,7 +1,7 @@
 """Receipts, and the counts of a broadcast that they are part of."""
 
 from mailgate.core.instants import Instant
-from mailgate.store.db import Tx
+from mailgate.store.db import Row, Tx
 
 
 async def add_receipt(tx: Tx, *, outbox_id: int, now: Instant, way: str) -> bool:
@@ -34,3 +34,18 @@ async def delivery_counts(tx: Tx, broadcast_id: int) -> dict[str, int]:
     counts = {row["state"]: int(row["n"]) for row in rows}
     counts["confirmed"] = sum(int(row["receipts"]) for row in rows)
     return counts
+
+
+async def counts_of_registration(tx: Tx, registration_id: int) -> Row:
+    """mails, last_mail, receipts, last_receipt: what is remembered of the mails to the addresses of a registration."""
+    row = await tx.one(
+        """
+        SELECT COUNT(*) AS mails, MAX(o.handed_over_at) AS last_mail,
+               COUNT(t.outbox_id) AS receipts, MAX(t.received_at) AS last_receipt
+          FROM outbox o LEFT JOIN receipt t ON t.outbox_id = o.id
+         WHERE o.address_id IN (SELECT address_id FROM contact WHERE registration_id = :id)
+        """,
+        {"id": registration_id},
+    )
+    assert row is not None
+    return row

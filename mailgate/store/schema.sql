@@ -47,6 +47,7 @@ CREATE TABLE pupil (
 ) STRICT;
 CREATE INDEX pupil_by_kana ON pupil (school_id, kana_key);
 CREATE INDEX pupil_by_class ON pupil (class_id);
+CREATE INDEX pupil_of_roster ON pupil (school_id) WHERE on_roster = 1;   -- has this school a roster at all?
 
 -- One mailbox, stored once. Rows are made by the mail side and the commands only: the web side has no key for them.
 CREATE TABLE address (
@@ -56,35 +57,41 @@ CREATE TABLE address (
     provider   TEXT NOT NULL,
     site       TEXT NOT NULL,               -- destinations that share one mail system
     created_at INTEGER NOT NULL,
-    paused_at  INTEGER                      -- ordinary mail is stopped; alarms are not
+    paused_at  INTEGER,                     -- ordinary mail is stopped; alarms are not
+    no_url     INTEGER NOT NULL DEFAULT 0 CHECK (no_url IN (0, 1)),  -- its phone refuses mails with links: none in any mail to it
+    language   TEXT NOT NULL DEFAULT 'ja' CHECK (language IN ('ja', 'en', 'easy'))   -- 'easy': plain Japanese with readings
 ) STRICT;
 
--- One login ID and password for one pupil.
+-- One login ID and password for one pupil. What letters name by its id is AUTOINCREMENT: after an erasure nobody else gets that id.
 CREATE TABLE registration (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
     login_id      TEXT NOT NULL,            -- as its owner writes it
     login_key     TEXT NOT NULL UNIQUE,     -- as it is compared
     password_hash TEXT NOT NULL,            -- argon2id
     pupil_id      INTEGER NOT NULL REFERENCES pupil (id),
+    name          TEXT NOT NULL,            -- the pupil's, as the owner writes it; a roster may write it otherwise
+    kana          TEXT NOT NULL,
     created_at    INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX registration_by_pupil ON registration (pupil_id);
 
 CREATE TABLE contact (
-    id              INTEGER PRIMARY KEY,
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
     registration_id INTEGER NOT NULL REFERENCES registration (id),
     address_id      INTEGER NOT NULL REFERENCES address (id),
     kind            TEXT NOT NULL CHECK (kind IN ('guardian', 'pupil')),
     label           TEXT NOT NULL,
     created_at      INTEGER NOT NULL,
     proven_at       INTEGER,                -- the first receipt from it
+    asked_again_at  INTEGER,                -- not proven for a day: the completion mail went once more
     UNIQUE (registration_id, address_id)
 ) STRICT;
 CREATE INDEX contact_by_address ON contact (address_id);
+CREATE INDEX contact_unproven ON contact (created_at) WHERE proven_at IS NULL AND asked_again_at IS NULL;
 
 -- What answers a blank mail. Link and short code are derived from the id when the mail is made; only a keyed digest of the code is kept.
 CREATE TABLE invitation (
-    id           INTEGER PRIMARY KEY,
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
     link_id      BLOB NOT NULL UNIQUE,      -- 120 drawn bits
     code_index   BLOB NOT NULL,             -- keyed digest of the short code
     address_id   INTEGER NOT NULL REFERENCES address (id),
@@ -103,6 +110,79 @@ CREATE TABLE invitation_use (
     used_at         INTEGER NOT NULL,
     PRIMARY KEY (invitation_id, registration_id)
 ) STRICT;
+CREATE INDEX invitation_use_by_registration ON invitation_use (registration_id);
+
+-- A login. The cookie holds a secret; here is its SHA-256.
+CREATE TABLE session (
+    id              BLOB PRIMARY KEY,
+    registration_id INTEGER NOT NULL REFERENCES registration (id) ON DELETE CASCADE,
+    created_at      INTEGER NOT NULL,
+    seen_at         INTEGER NOT NULL,       -- two hours later it is over
+    by_code         INTEGER NOT NULL CHECK (by_code IN (0, 1))      -- came by a one-time code: may set a password without the old one
+) STRICT;
+CREATE INDEX session_by_registration ON session (registration_id);
+CREATE INDEX session_by_age ON session (seen_at);
+
+-- A browser that logged in before: its failures are counted apart. The cookie's secret stays, here is its SHA-256.
+CREATE TABLE known_browser (
+    id              BLOB NOT NULL,
+    registration_id INTEGER NOT NULL REFERENCES registration (id) ON DELETE CASCADE,
+    seen_at         INTEGER NOT NULL,
+    PRIMARY KEY (id, registration_id)
+) STRICT;
+CREATE INDEX known_browser_by_registration ON known_browser (registration_id);
+
+-- A try that was wrong, or that is being looked at, once for each of what it counts for: keyed digests of ID and network, of either, of a browser.
+CREATE TABLE login_failure (
+    id        INTEGER PRIMARY KEY,
+    key       BLOB NOT NULL,
+    failed_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX login_failure_by_key ON login_failure (key, failed_at);
+CREATE INDEX login_failure_by_age ON login_failure (failed_at);
+
+-- Handed over by the school: stands in for the password once. Only a keyed digest is kept; a new one takes the place of the old.
+CREATE TABLE one_time_code (
+    registration_id INTEGER PRIMARY KEY REFERENCES registration (id) ON DELETE CASCADE,
+    code_index      BLOB NOT NULL,
+    issued_at       INTEGER NOT NULL,
+    expires_at      INTEGER NOT NULL,
+    wrong_tries     INTEGER NOT NULL DEFAULT 0,
+    used_at         INTEGER
+) STRICT;
+
+-- "I forgot my password": a link by mail to the guardians of a registration.
+CREATE TABLE password_link (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    link_id         BLOB NOT NULL UNIQUE,   -- 120 drawn bits
+    registration_id INTEGER NOT NULL REFERENCES registration (id) ON DELETE CASCADE,
+    issued_at       INTEGER NOT NULL,
+    expires_at      INTEGER NOT NULL,
+    used_at         INTEGER
+) STRICT;
+CREATE INDEX password_link_by_registration ON password_link (registration_id, issued_at);
+
+-- A change of a registration's contacts. What it needs to be undone is kept for 72 hours; one that names neither an old address nor a new
+-- contact is news only (to the other registrations of the pupil, or after a withdrawal). Contacts come back under their old id, and an id
+-- is never another's, so the ids here stand for themselves: they refer to no row that must exist.
+CREATE TABLE change (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    link_id         BLOB NOT NULL UNIQUE,   -- 120 drawn bits
+    registration_id INTEGER NOT NULL REFERENCES registration (id) ON DELETE CASCADE,
+    kind            TEXT NOT NULL CHECK (kind IN ('added', 'replaced', 'removed')),
+    old_contact_id  INTEGER,
+    old_address_id  INTEGER REFERENCES address (id),
+    old_label       TEXT NOT NULL,
+    old_kind        TEXT NOT NULL,
+    old_created_at  INTEGER,
+    old_proven_at   INTEGER,
+    new_contact_id  INTEGER,
+    made_at         INTEGER NOT NULL,
+    undone_at       INTEGER
+) STRICT;
+CREATE INDEX change_by_registration ON change (registration_id);
+CREATE INDEX change_by_old_address ON change (old_address_id) WHERE old_address_id IS NOT NULL;
+CREATE INDEX change_by_age ON change (made_at);
 
 -- When an address was last answered automatically, for the limits.
 CREATE TABLE answer (
@@ -174,7 +254,7 @@ CREATE TABLE outbox (
     broadcast_id   INTEGER REFERENCES broadcast (id),       -- NULL: a single letter
     letter         TEXT,                    -- kind of a single letter
     params         TEXT,                    -- its ids, JSON; never an address, a token or a name
-    address_id     INTEGER NOT NULL REFERENCES address (id),
+    address_id     INTEGER REFERENCES address (id),         -- NULL: ended, and its address was erased
     lane           INTEGER NOT NULL CHECK (lane IN (0, 1, 2)),
     state          TEXT NOT NULL CHECK (state IN ('pending', 'leased', 'handed_over', 'delivered', 'bounced', 'failed', 'expired', 'cancelled')),
     created_at     INTEGER NOT NULL,        -- Date: of every copy of it
@@ -197,6 +277,7 @@ CREATE INDEX outbox_owed ON outbox (lane, due_at, id) WHERE state = 'pending';
 CREATE INDEX outbox_leased ON outbox (leased_until) WHERE state = 'leased';
 CREATE INDEX outbox_open ON outbox (broadcast_id) WHERE state IN ('pending', 'leased');
 CREATE INDEX outbox_by_address ON outbox (address_id);
+CREATE INDEX outbox_by_letter ON outbox (letter, created_at) WHERE letter IS NOT NULL;
 
 -- "I have read this". Stands beside a delivery's state and is none.
 CREATE TABLE receipt (

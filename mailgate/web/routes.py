@@ -1,12 +1,14 @@
 """Routes: a path, what shows it, and what a POST to it does."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+
+from mailgate.web.texts import Tongue
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -25,6 +27,13 @@ def token_of(request: Request) -> str:
     return str(request.path_params["token"])
 
 
-def see_other(*path: str) -> Response:
-    """What a successful POST answers: neither reloading nor the back button does it again."""
-    return RedirectResponse("/" + "/".join(quote(part, safe="") for part in path), status_code=303)
+def see_other(tongue: Tongue, *path: str, **query: str) -> Response:
+    """What a successful POST answers: neither reloading nor the back button does it again. The reader's choice of language goes along."""
+    place = "/" + "/".join(quote(part, safe="") for part in path)
+    return RedirectResponse(tongue.url(f"{place}?{urlencode(query)}" if query else place), status_code=303)
+
+
+def one_of(request: Request, name: str, words: Mapping[str, object] | tuple[str, ...]) -> str:
+    """A word in the query that we know, else "": what a page says above itself after a redirect."""
+    asked = request.query_params.get(name, "")
+    return asked if asked in words else ""

@@ -4,9 +4,9 @@
 another site's page sent, puts the same headers on every answer, and turns whatever goes wrong inside into a plain page and one log
 event without a word of the exception.
 
-There are no cookies: a link carries the right to what it opens, so a forged request from elsewhere has nothing to ride on. The Origin is
-looked at all the same. Under `Referrer-Policy: no-referrer`, which keeps tokens out of others' logs, browsers send `Origin: null` with our
-own forms too; then Sec-Fetch-Site tells, where the browser has it.
+A link carries the right to what it opens, so on its pages a forged request from elsewhere has nothing to ride on; only `/me` has a cookie,
+and a token beside it (`session`). The Origin is looked at everywhere. Under `Referrer-Policy: no-referrer`, which keeps tokens out of
+others' logs, browsers send `Origin: null` with our own forms too; then Sec-Fetch-Site tells, where the browser has it.
 
 `Tries` bounds guessing of short codes. It counts what was wrong, for each client network and over all; in memory, since a restart is not
 something a guesser can cause.
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -94,7 +94,7 @@ class Edge:
         app: ASGIApp,
         *,
         policy: Policy,
-        problem: Callable[[int], Response],
+        problem: Callable[[HTTPConnection, int], Response],
         clock: Clock,
         max_open: int = MAX_OPEN,
     ) -> None:
@@ -115,13 +115,13 @@ class Edge:
         status = self._refusal(scope, headers)
         self._open += 1
         try:
-            await (self._app if status is None else self._problem(status))(scope, body, answer)
+            await (self._app if status is None else self._problem(HTTPConnection(scope), status))(scope, body, answer)
         except ClientDisconnect:
             return  # nobody is there to be told
         except Exception as error:  # noqa: BLE001  # an outermost loop: the next request is served
             log.error("web.fault_caught", fault=fault_of(error), page=_route_of(scope))  # no traceback in a log
             if not answer.started:
-                await self._problem(500)(scope, body, answer)
+                await self._problem(HTTPConnection(scope), 500)(scope, body, answer)
         finally:
             self._open -= 1
 

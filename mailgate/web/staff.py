@@ -70,16 +70,17 @@ class SendPages:
             token_of(request), action, pin=fields.get("pin", "").strip(), seen=fields.get("seen", "")
         )
         if isinstance(outcome, BroadcastView):
-            return see_other("send", token_of(request))
+            return see_other(self._views.staff, "send", token_of(request))
         return await self._page(request, outcome)
 
     async def _page(self, request: Request, outcome: ActionRefused | LinkDead | None) -> Response:
         view = outcome if isinstance(outcome, LinkDead) else await self._send.view(token_of(request))
         if isinstance(view, LinkDead):
-            return self._views.dead("send", view.reason)
+            return self._views.dead("send", view.reason, self._views.staff)
         refused = outcome if isinstance(outcome, ActionRefused) else None
         return self._views.page(
             "send",
+            self._views.staff,
             status=200 if refused is None else _REFUSED_STATUS[refused.reason],
             headers={"Retry-After": str(refused.wait_s)} if refused is not None and refused.wait_s else None,
             token=token_of(request),

@@ -1,30 +1,38 @@
-"""Views: facts and a template make a page.
+"""Views: facts, a language and a template make a page.
 
-Everything a person reads is in `templates/web`, Japanese and in local time; here is only what carries facts there. A name that a
-template uses and nobody gave is an error (StrictUndefined), and whatever comes from outside is escaped.
+Every sentence is in the catalogues (`texts`), every shape in the templates; here is only what carries facts there. A name that a template
+uses and nobody gave is an error (StrictUndefined), and whatever comes from outside is escaped.
+
+Whose language a page speaks: the one the reader asked for (`?lang=`, which the links of that page then carry), else the one that the
+address of the link or the registration is written to in, else what the browser accepts.
 
 Pages that say nothing of the request (dead links, refusals, our own faults) are made once, at the start. So all dead links of a road
 look the same to the byte, a refusal costs nothing, and the fault page is there when rendering is what failed.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import jinja2
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 
-from mailgate.core import registration
-from mailgate.core.instants import Instant, to_datetime
+from mailgate.core import fields
 from mailgate.core.letters import House
+from mailgate.core.readers import Language
+from mailgate.core.registration import AddressRule
 from mailgate.places import folder
+from mailgate.web.texts import Tongue, load, preferred
 
-Road: TypeAlias = Literal["join", "send", "copy", "stop"]
+Road: TypeAlias = Literal["join", "send", "copy", "stop", "reset", "undo"]
 DeadReason: TypeAlias = Literal["invalid", "expired", "burnt"]
 
-# What a page may refuse with; each has its words in templates/web/problems.
+# What a page may refuse with; each has its words under `problem` in the catalogues.
 PROBLEMS: Final = (400, 403, 404, 405, 408, 413, 415, 500, 503)
 
 # A link that was never ours is not there; one that was ours is gone.
@@ -34,83 +42,135 @@ _DEAD: Final[Mapping[Road, tuple[DeadReason, ...]]] = {
     "send": ("invalid", "expired"),
     "copy": ("invalid",),
     "stop": ("invalid",),
+    "reset": ("invalid", "expired"),
+    "undo": ("invalid", "expired"),
 }
-_WEEKDAYS: Final = "月火水木金土日"
 
 # What the sentences about rules have to name.
 _RULES: Final[Mapping[str, int]] = {
-    "min_id": registration.MIN_ID,
-    "max_id": registration.MAX_ID,
-    "max_name": registration.MAX_NAME,
-    "max_kana": registration.MAX_KANA,
-    "max_label": registration.MAX_LABEL,
-    "min_password": registration.MIN_PASSWORD,
-    "max_password": registration.MAX_PASSWORD,
-    "max_addresses": registration.MAX_ADDRESSES,
+    "min_id": fields.MIN_ID,
+    "max_id": fields.MAX_ID,
+    "max_name": fields.MAX_NAME,
+    "max_kana": fields.MAX_KANA,
+    "max_label": fields.MAX_LABEL,
+    "min_password": fields.MIN_PASSWORD,
+    "max_password": fields.MAX_PASSWORD,
 }
 
 
 class Views:
     """Makes pages."""
 
-    def __init__(self, house: House) -> None:
-        templates = folder("templates") / "web"
-        self._zone = ZoneInfo(house.timezone)
-        self._css = (templates / "app.css").read_bytes()
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(templates),
-            undefined=jinja2.StrictUndefined,
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.globals |= {
-            "house": house,
-            "rules": _RULES,
-            "css_version": sha256(self._css).hexdigest()[:8],  # a new sheet has a new address
+    def __init__(self, house: House, rule: AddressRule) -> None:
+        self._house = house
+        self._css = (_folder() / "app.css").read_bytes()
+        self._css_version = sha256(self._css).hexdigest()[:8]  # a new sheet has a new address
+        self._tongues = _tongues(house, rule)
+        self._problems = {
+            (status, tongue): self._render("problem.html", tongue, status=status)
+            for status in PROBLEMS
+            for tongue in self._tongues.values()
         }
-        self._templates.filters |= {"when": self._when, "clock": self._clock_time, "number": _number, "few": _few}
-        self._problems = {status: self._render(f"problems/{status}.html") for status in PROBLEMS}
         self._dead = {
-            (road, reason): self._render("dead.html", road=road, reason=reason)
+            (road, reason, tongue): self._render("dead.html", tongue, road=road, reason=reason)
             for road, reasons in _DEAD.items()
             for reason in reasons
+            for tongue in self._tongues.values()
+            if road != "send" or tongue.language == "ja"  # whoever sends for a city's schools reads Japanese
         }
 
+    def tongue(self, request: HTTPConnection, known: str | None = None) -> Tongue:
+        """The language for a request; `known`: what the address or the registration behind it is written to in."""
+        asked = self._tongues.get((request.query_params.get("lang", ""), True))
+        return asked or self.known(known or preferred(request.headers.get("accept-language", "")))
+
+    def known(self, language: str) -> Tongue:
+        """A language that nobody asked for by name."""
+        return self._tongues.get((language, False), self.staff)
+
+    @property
+    def staff(self) -> Tongue:
+        """The language of whoever sends for a city's schools, and of whom we know nothing."""
+        return self._tongues["ja", False]
+
     def page(
-        self, name: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **facts: object
+        self,
+        name: str,
+        tongue: Tongue,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **facts: object,
     ) -> Response:
-        """A page from its template and what it needs to know."""
-        return HTMLResponse(self._render(f"{name}.html", **facts), status_code=status, headers=headers)
+        """A page from its template, in a language, and what it needs to know."""
+        return _answer(self._render(f"{name}.html", tongue, **facts), status, headers)
 
-    def problem(self, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    def problem(self, request: HTTPConnection, status: int, headers: Mapping[str, str] | None = None) -> Response:
         """The page of a refusal or of a fault of ours."""
-        return HTMLResponse(self._problems[status], status_code=status, headers=headers)
+        return _answer(self._problems[status, self.tongue(request)], status, headers)
 
-    def dead(self, road: Road, reason: DeadReason = "invalid") -> Response:
+    def dead(self, road: Road, reason: DeadReason, tongue: Tongue) -> Response:
         """The page of a link that does not open."""
-        return HTMLResponse(self._dead[road, reason], status_code=_DEAD_STATUS[reason])
+        return _answer(self._dead[road, reason, tongue], _DEAD_STATUS[reason])
 
     def css(self) -> Response:
         """The one style sheet."""
         # It holds nothing of anybody, and its address changes with it: the only thing a browser may keep.
         return Response(self._css, media_type="text/css", headers={"Cache-Control": "public, max-age=86400"})
 
-    def _render(self, name: str, **facts: object) -> bytes:
-        return self._templates.get_template(name).render(facts).encode("utf-8")
+    def _render(self, name: str, tongue: Tongue, **facts: object) -> bytes:
+        standing = {"t": tongue, "house": self._house, "css_version": self._css_version, "languages": tuple(Language)}
+        return _templates().get_template(name).render({**facts, **standing}).encode("utf-8")
 
-    def _local(self, instant: Instant) -> datetime:
-        return to_datetime(instant).astimezone(self._zone)
 
-    def _when(self, instant: Instant) -> str:
-        moment = self._local(instant)
-        day = f"{moment.year}年{moment.month}月{moment.day}日（{_WEEKDAYS[moment.weekday()]}）"
-        return day + self._clock_time(instant)
+def _folder() -> Path:
+    return folder("templates") / "web"
 
-    def _clock_time(self, instant: Instant) -> str:
-        moment = self._local(instant)
-        return f"{moment.hour}時{moment.minute}分" if moment.minute else f"{moment.hour}時"
+
+@cache
+def _templates() -> jinja2.Environment:
+    """The templates, compiled once in a process."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_folder()),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.filters |= {"number": _number, "few": _few}
+    return templates
+
+
+def _tongues(house: House, rule: AddressRule) -> Mapping[tuple[str, bool], Tongue]:
+    """Each language, as asked for by name and not."""
+    zone = ZoneInfo(house.timezone)
+    boxes = house.boxes
+    blank = {Language.JA: boxes.join, Language.EASY: boxes.easy, Language.EN: boxes.en}
+    standing = {
+        "domain": house.domain,
+        "house": house.name,
+        "board": house.board,
+        "helpline": house.helpline,
+        "replies_box": house.box(boxes.replies),
+        "code_box": house.box(boxes.code),
+        "id_box": house.box(boxes.id),
+        "max_addresses": rule.addresses,
+        **_RULES,
+    }
+    tongues: dict[tuple[str, bool], Tongue] = {}
+    for language in Language:
+        catalogue = load(_folder() / "texts", language)
+        for chosen in (False, True):
+            facts = {**standing, "blank_box": house.box(blank[language])}
+            tongues[language, chosen] = Tongue(catalogue, chosen=chosen, standing=facts, zone=zone)
+    return MappingProxyType(tongues)
+
+
+def _answer(html: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    answer = HTMLResponse(html, status_code=status, headers=headers)
+    answer.headers["Vary"] = "Accept-Language"
+    return answer
 
 
 def _number(count: int) -> str:

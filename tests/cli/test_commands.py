@@ -26,6 +26,8 @@ STORE_COMMANDS = {
     "school list": (),
     "school code": ("kita-es",),
     "school rotate-code": ("kita-es",),
+    "registration show": ("hanako2026",),
+    "registration code": ("hanako2026",),
     "staff add": ("--role", "board", "--scope", "all", "--name", "n", "--address", "a@example.jp"),
     "staff list": (),
     "staff disable": ("1",),

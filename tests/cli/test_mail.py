@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from mailgate.app import inbox_of
 from mailgate.core.addresses import parse_spec
 from mailgate.core.inbound import Inbound
 from mailgate.journeys.allowance import Allowance
 from mailgate.journeys.safekeeping import Safe
+from mailgate.wiring import inbox_of
 from tests.builders import Town
 from tests.cli.run import Commands, live
 

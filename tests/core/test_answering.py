@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailgate.core.addresses import NULL_PATH, NullPath, parse_path
-from mailgate.core.answering import SILENCE, silence
+from mailgate.core.addresses import NULL_PATH, Address, NullPath, parse_path, parse_spec
+from mailgate.core.answering import SILENCE, UNPROVEN, Candidate, Silent, answer, candidate, silence
+from mailgate.core.authentication import Proof, Reach, Verdict
 from mailgate.core.headers import scan
 from mailgate.core.inbound import Inbound
 from mailgate.core.instants import Instant
@@ -273,3 +274,109 @@ def test_deciding_never_raises(content: bytes, sender: str) -> None:
     mail = Inbound(sender=parse_path(f"<{sender}>"), recipients=(), peer="", received_at=Instant(0), content=content)
     reason = silence(mail, scan(content), domain=DOMAIN)
     assert (reason == "null_sender") is (mail.sender is NULL_PATH)
+
+
+AUTHOR = "hanako@mail.example.jp"
+PROVEN = Proof(verdict=Verdict.PASS, is_aligned=True, reach=Reach.YES)
+RETURN_PATHS = [
+    "prvs=1234567890=hanako@example.jp",
+    "prvs1=hanako/1234=x@example.jp",
+    "msprvs1=1234=bounces-5@example.jp",
+    "btv1==123==hanako@example.jp",
+    "SRS0=HHH=TT=mail.example.jp=hanako@example.jp",
+    "srs1+HHH=x.jp==HHH=TT=y.jp=hanako@example.jp",
+    "bounce@example.jp",
+    "bounces+1234@example.jp",
+    "Bounce-7@example.jp",
+    "pta+touroku=gate.example.jp@example.jp",
+]
+
+
+def _candidate(head: str, *, sender: str, to: tuple[str, ...] = ("touroku",)) -> Candidate | Silent:
+    content = head.encode("latin-1") + b"\r\n\r\n"
+    mail = Inbound(
+        sender=parse_path(f"<{sender}>"),
+        recipients=tuple(parse_spec(f"{local}@{DOMAIN}") for local in to),
+        peer="192.0.2.1",
+        received_at=Instant(0),
+        content=content,
+    )
+    return candidate(mail, scan(content), domain=DOMAIN)
+
+
+def test_who_wrote_himself_gets_the_answer_himself() -> None:
+    assert _candidate(f"From: {GUARDIAN}", sender=GUARDIAN) == Candidate(parse_spec(GUARDIAN))
+    assert _candidate("Subject: x", sender=GUARDIAN) == Candidate(parse_spec(GUARDIAN))
+
+
+@pytest.mark.parametrize("sender", RETURN_PATHS)
+def test_behind_a_return_path_stands_its_author(sender: str) -> None:
+    assert _candidate(f"From: {AUTHOR}", sender=sender) == Candidate(parse_spec(AUTHOR), is_author_only=True)
+
+
+@pytest.mark.parametrize(
+    "sender", ["taro@example.jp", "bouncer@example.jp", "a=b@example.jp", "postmaster@example.jp", "no-reply@example.jp"]
+)
+def test_behind_a_persons_or_a_roles_address_stands_nobody_else(sender: str) -> None:
+    assert isinstance(_candidate(f"From: {AUTHOR}", sender=sender), Silent)
+
+
+@pytest.mark.parametrize(
+    "head, reason",
+    [
+        ("Subject: no author", "role_sender"),
+        ("From: a@x.jp, b@x.jp", "role_sender"),
+        ("From: no-reply@mail.example.jp", "role_sender"),
+        (f"From: renraku@{DOMAIN}", "role_sender"),
+        ("From: prvs=1=hanako@mail.example.jp", "role_sender"),
+        (f"From: {AUTHOR}\r\nAuto-Submitted: auto-replied", "role_sender"),
+        (f"From: {AUTHOR}\r\nList-Id: <x>", "role_sender"),
+    ],
+)
+def test_an_author_behind_a_return_path_is_answered_only_if_he_would_be_himself(head: str, reason: str) -> None:
+    assert _candidate(head, sender="bounces+1@example.jp") == Silent(reason)
+
+
+def test_nobody_stands_behind_the_null_sender() -> None:
+    assert _candidate(f"From: {AUTHOR}", sender="") == Silent("null_sender")
+
+
+def test_a_mail_to_several_boxes_has_no_candidate() -> None:
+    assert _candidate(f"From: {GUARDIAN}", sender=GUARDIAN, to=("touroku", "id")) == Silent("recipients")
+
+
+HIMSELF, BEHIND = Candidate(parse_spec(GUARDIAN)), Candidate(parse_spec(AUTHOR), is_author_only=True)
+
+
+@pytest.mark.parametrize("who", [HIMSELF, BEHIND])
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("is_aligned", [True, False])
+@pytest.mark.parametrize("reach", list(Reach))
+def test_every_proof_is_answered_or_not(who: Candidate, verdict: Verdict, is_aligned: bool, reach: Reach) -> None:
+    found = answer(who, Proof(verdict=verdict, is_aligned=is_aligned, reach=reach))
+    if verdict is Verdict.FAIL:
+        assert found == Silent("dmarc")
+    elif who is BEHIND and not (verdict is Verdict.PASS and is_aligned):
+        assert found == Silent("differs")
+    elif reach in (Reach.NO_DOMAIN, Reach.NULL_MX):
+        assert found == Silent(reach.value)
+    else:
+        assert found == who.to
+
+
+def test_what_nobody_knows_does_no_harm() -> None:
+    assert answer(HIMSELF, Proof()) == HIMSELF.to
+
+
+def test_each_reason_of_the_network_is_a_stable_word() -> None:
+    assert [reason for reason, _ in UNPROVEN] == ["dmarc", "differs", "no_domain", "null_mx"]
+    assert answer(BEHIND, PROVEN) == BEHIND.to
+
+
+@given(st.text(alphabet="ab=.-@+1", min_size=1, max_size=64))
+def test_any_return_path_is_looked_at(local: str) -> None:
+    content = f"From: {AUTHOR}\r\n\r\n".encode()
+    mail = Inbound(
+        sender=Address(local, "example.jp"), recipients=(), peer="", received_at=Instant(0), content=content
+    )
+    assert isinstance(candidate(mail, scan(content), domain=DOMAIN), Candidate | Silent)

@@ -5,9 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.core.broadcast import Kind
-from mailgate.core.letters import LETTERS, BroadcastText, CopyFacts, Envelope, fits, return_path
+from mailgate.core.letters import (
+    LETTERS,
+    TO_GUARDIANS,
+    TO_STAFF,
+    BroadcastText,
+    CopyFacts,
+    Envelope,
+    fits,
+    return_path,
+)
+from mailgate.core.readers import Language
 from mailgate.core.routing import BoxNames
-from tests.letters.builders import BROADCAST, ENVELOPE, FACTS, HOUSE, SINGLE
+from tests.letters.builders import BROADCAST, ENTRY, ENVELOPE, FACTS, HOUSE, SINGLE
 
 
 def test_a_box_of_the_house_takes_a_token_or_none() -> None:
@@ -124,11 +134,19 @@ def test_an_alarm_is_what_takes_the_lane_of_alarms(kind: Kind, is_alarm: bool) -
 
 def test_letters_have_names_of_their_own() -> None:
     names = [letter.name for letter in (*LETTERS, BroadcastText)]
-    assert names == ["invitation", "completion", "preview", "staff_refused", "stopped", "for_operator", "broadcast"]
+    assert names == [
+        *("invitation", "completion", "joined", "id_list", "password_link", "address_changed", "withdrawn", "not_read", "stopped"),
+        *("preview", "staff_refused", "for_operator", "site_paused", "broadcast"),
+    ]
     assert {type(letter) for letter in SINGLE} == set(LETTERS)
+    assert (*TO_GUARDIANS, *TO_STAFF) == LETTERS
 
 
-@pytest.mark.parametrize("value", [*SINGLE, BROADCAST, FACTS, ENVELOPE], ids=lambda value: type(value).__name__)
+def test_a_reader_gets_japanese_and_links_unless_told_otherwise() -> None:
+    assert (ENVELOPE.language, ENVELOPE.no_url) == (Language.JA, False)
+
+
+@pytest.mark.parametrize("value", [*SINGLE, ENTRY, BROADCAST, FACTS, ENVELOPE], ids=lambda value: type(value).__name__)
 def test_no_letter_shows_what_it_says(value: object) -> None:
     shown = repr(value)
     for private in ("docomo", "https", "1234", "花子", "休業", "hanako", "kkkk", "遠足", "someone"):

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from mailgate.core.audience import SchoolKind
 from mailgate.core.registration import (
     MAX_ADDRESSES,
+    Child,
     ContactKind,
     Fault,
     Form,
     Registration,
     SchoolFacts,
     check,
+    check_child,
     entry_year,
     kana_key,
     normal_code,
@@ -141,6 +143,11 @@ def test_all_faults_are_told_at_once_each_at_its_field() -> None:
         ("name", "佐藤\u2067花子", Fault.CHARACTERS),
         ("name", "佐藤\u2028花子", Fault.CHARACTERS),
         ("name", "佐藤\udc80花子", Fault.CHARACTERS),
+        ("name", "花子😀", Fault.CHARACTERS),
+        ("name", "花子❤️", Fault.CHARACTERS),
+        ("name", "花子1️⃣", Fault.CHARACTERS),
+        ("name", "花子\ue63e", Fault.CHARACTERS),  # private: what one carrier had for an emoji
+        ("kana", "ハナコ★", Fault.CHARACTERS),
         ("kana", "ア" * 81, Fault.TOO_LONG),
         ("kana", "さとう\x00はなこ", Fault.CHARACTERS),
         ("label", "母" * 21, Fault.TOO_LONG),
@@ -182,6 +189,9 @@ def test_a_bad_field_says_why(field: str, text: str, fault: Fault) -> None:
         ("name", "神\ufa19 葛\U000e0100城", "name", "神\ufa19 葛\U000e0100城"),
         ("name", "Maria José da Silva", "name", "Maria José da Silva"),
         ("name", "か\u3099", "name", "か\u3099"),
+        ("name", "⼭⽥　花子", "name", "⼭⽥　花子"),  # radicals, as some documents have them for the kanji
+        ("name", "佐々木 〆子・マリーゝ", "name", "佐々木 〆子・マリーゝ"),
+        ("label", "📱ママ", "label", "📱ママ"),
         ("kana", " ﾊﾅｺ ", "kana", "ﾊﾅｺ"),
         ("kana", " ﾊﾅｺ ", "kana_key", "ハナコ"),
         ("kana", "Maria Silva", "kana_key", "mariasilva"),
@@ -212,6 +222,16 @@ def test_a_good_field_is_kept_so(field: str, text: str, attribute: str, value: o
 @pytest.mark.parametrize("fullwidth_slash", ["／", "〜", "（"])
 def test_full_width_input_does_not_smuggle_other_characters_into_an_id(fullwidth_slash: str) -> None:
     assert faults(a_form(login_id=f"hana{fullwidth_slash}ko")) == {"login_id": Fault.CHARACTERS}
+
+
+def test_a_child_alone_is_judged_as_in_the_whole_form() -> None:
+    whole = kept(a_form())
+    child = check_child(a_form(code="", login_id="", password=""), school=KITA)
+    assert isinstance(child, Child)
+    assert [getattr(child, each.name) for each in fields(Child)] == [getattr(whole, each.name) for each in fields(Child)]
+    bad = {"name": "", "kana": "a@b", "grade": "9", "class_name": "1"}
+    assert check_child(a_form(**bad), school=KITA) == faults(a_form(**bad))
+    assert "花子" not in repr(child)
 
 
 def test_a_class_needs_a_grade() -> None:

@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgate.core.addresses import Address, parse_spec
+from mailgate.core.readers import Language
 from mailgate.core.routing import (
+    AskIds,
     Box,
     BoxNames,
     Join,
@@ -30,6 +32,13 @@ def _routed(local: str, names: BoxNames | None = None) -> Box | None:
         ("touroku", Join()),
         ("TOUROKU", Join()),
         ("Touroku", Join()),
+        ("code", Join(no_url=True)),
+        ("Code", Join(no_url=True)),
+        ("en", Join(Language.EN)),
+        ("En", Join(Language.EN)),
+        ("yasashii", Join(Language.EASY)),
+        ("id", AskIds()),
+        ("ID", AskIds()),
         ("renraku", Replies()),
         ("haishin+all", ToBroadcast("all")),
         ("haishin+kita-es.3-1", ToBroadcast("kita-es.3-1")),
@@ -63,14 +72,15 @@ def test_each_box_is_found_whatever_its_case(local: str, box: Box) -> None:
         "+",
         "+all",
         "touroku.",
-        "code",
-        "id",
+        "code+x",
+        "id+x",
+        "en+x",
+        "yasashii+x",
+        "easy",
         "ima",
         "kanri",
         "ok+abc",
         "ng+abc",
-        "en",
-        "yasashii",
         "touroku%other.jp",
         "other.jp!touroku",
     ],
@@ -79,23 +89,35 @@ def test_all_else_is_no_box(local: str) -> None:
     assert _routed(local) is None
 
 
-def test_boxes_go_by_the_names_the_operator_gave_them() -> None:
-    names = BoxNames(join="Join", broadcast="send", replies="office", receipt="read", bounce="ret", stop="stop")
-    assert _routed("join", names) == Join()
-    assert _routed("send+all", names) == ToBroadcast("all")
-    assert _routed("office", names) == Replies()
-    assert _routed("read+t", names) == ToReceipt("t")
-    assert _routed("ret+t", names) == ToBounce("t")
-    assert _routed("stop+t", names) == ToStop("t")
-    assert [_routed(old, names) for old in ("touroku", "haishin+all", "renraku", "k+t", "b+t", "yame+t")] == [None] * 6
+NAMES = BoxNames(
+    join="Join", code="digits", en="eigo", easy="Kana", id="Who", broadcast="send", replies="office", receipt="read", bounce="ret", stop="S"
+)  # fmt: skip
 
 
-def test_the_case_of_a_configured_name_makes_no_difference() -> None:
-    names = BoxNames(join="J", broadcast="S", replies="R", receipt="K", bounce="B", stop="Y")
-    assert [_routed(local, names) for local in ("j", "s+t", "r", "k+t", "b+t", "y+t")] == [
-        *(Join(), ToBroadcast("t"), Replies()),
-        *(ToReceipt("t"), ToBounce("t"), ToStop("t")),
-    ]
+@pytest.mark.parametrize(
+    "local, box",
+    [
+        ("join", Join()),
+        ("digits", Join(no_url=True)),
+        ("eigo", Join(Language.EN)),
+        ("kana", Join(Language.EASY)),
+        ("who", AskIds()),
+        ("send+all", ToBroadcast("all")),
+        ("office", Replies()),
+        ("read+t", ToReceipt("t")),
+        ("ret+t", ToBounce("t")),
+        ("s+t", ToStop("t")),
+    ],
+)
+def test_boxes_go_by_the_names_the_operator_gave_them_whatever_their_case(local: str, box: Box) -> None:
+    assert _routed(local, NAMES) == box
+
+
+@pytest.mark.parametrize(
+    "local", ["touroku", "code", "en", "yasashii", "id", "haishin+all", "renraku", "k+t", "b+t", "yame+t"]
+)
+def test_a_box_that_was_renamed_has_its_old_name_no_more(local: str) -> None:
+    assert _routed(local, NAMES) is None
 
 
 def test_the_operator_is_reached_even_where_a_box_took_the_name() -> None:

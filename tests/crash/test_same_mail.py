@@ -1,6 +1,7 @@
 """A copy that goes out twice is the same mail, whatever has happened between its two writings."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mailgate.core.instants import SECOND
 from mailgate.core.relay import Copy
 from mailgate.journeys.join import Join
+from mailgate.wiring import means_of
 from tests.builders import TEACHER, Town, town_at
 from tests.fakes import CheapPasswords
 
@@ -48,9 +50,7 @@ async def test_a_child_that_is_registered_while_a_broadcast_is_confirmed_is_in_n
         await town.change("UPDATE outbox SET state = 'pending' WHERE state = 'leased'")  # killed: all of it is owed again
         town.clock.pass_(SECOND)
 
-    town.join = Join(
-        db=town.db, links=town.links, passwords=BusyPasswords(broadcast), clock=town.clock, timezone="Asia/Tokyo", wake=town.wake
-    )
+    town.join = Join(replace(means_of(town.footing, town.wake), passwords=BusyPasswords(broadcast)))
     await town.registered(MOTHER, token=invitation, name="苫小牧 太郎", kana="とまこまい たろう", login_id="tarou2026")
     again = {copy.id: copy for copy in await town.written() if isinstance(copy, Copy)}
     assert [again[copy.id].content == copy.content for copy in first] == [True]

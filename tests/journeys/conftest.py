@@ -1,4 +1,4 @@
-"""The sink and the gate for whole-gate tests; the town for those inside one process."""
+"""The sink and the gate for whole-gate tests; a house of families for those inside one process."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,9 +7,10 @@ import pytest
 
 from tests.builders import town
 from tests.journeys.gate import Gate
+from tests.journeys.house import house
 from tests.journeys.sink import Sink
 
-__all__ = ["gate", "sink", "town"]
+__all__ = ["gate", "house", "sink", "town"]
 
 
 @pytest.fixture

@@ -43,13 +43,20 @@ class Gate:
     def config(self) -> Path:
         return self.folder / "mailgate.toml"
 
-    async def make(self, *, relay: int, sample: bool = False) -> None:
-        """`init` the folder. Ports are found by the system at the first start and stay."""
+    async def make(
+        self, *, relay: int, sample: bool = False, domain: str = DOMAIN, dns: str = "none", trusted: str = ""
+    ) -> None:
+        """`init` the folder. Ports are found by the system at the first start and stay. No name server is asked unless it is named."""
         await command(
-            "init", str(self.folder), "--domain", DOMAIN, "--public-url", "http://127.0.0.1:1",
+            "init", str(self.folder), "--domain", domain, "--public-url", "http://127.0.0.1:1",
             "--smtp", "127.0.0.1:0", "--web", "127.0.0.1:0", "--relay", f"127.0.0.1:{relay}",
             *(["--sample"] if sample else []),
         )  # fmt: skip
+        text = self.config.read_text(encoding="utf-8")
+        servers = json.dumps(dns if dns == "none" else [dns])
+        text = text.replace('\nservers = "system"', f"\nservers = {servers}")
+        text = text.replace("\ntrusted_relays = []", f"\ntrusted_relays = {json.dumps([trusted] if trusted else [])}")
+        self.config.write_text(text, encoding="utf-8")
 
     @staticmethod
     def free_port() -> int:

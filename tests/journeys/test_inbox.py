@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
-from mailgate.app import inbox_of
 from mailgate.core.addresses import NULL_PATH, parse_spec
 from mailgate.core.admission import Admission
 from mailgate.core.instants import HOUR, MINUTE, SECOND
@@ -15,6 +14,7 @@ from mailgate.core.returnpath import Slot
 from mailgate.journeys.allowance import Allowance
 from mailgate.journeys.inbox import ORDINARY_SIZE, STAFF_SIZE
 from mailgate.vault import AddressVault
+from mailgate.wiring import inbox_of
 from tests.builders import BLANK, DOMAIN, TEACHER, Town, a_key, some_keys, staff_mail
 from tests.fakes import FixedDice
 
@@ -136,9 +136,10 @@ async def test_a_domain_that_asks_too_often_is_limited_and_leaves_no_address(tow
     assert await town.count("address") == 60
 
 
-async def test_a_reply_to_our_from_is_taken_and_answers_nobody(town: Town) -> None:
-    assert await outcomes(town, MOTHER, "renraku") == ["replies: reply_unread"]
-    assert await town.count("outbox") == 0
+async def test_who_writes_to_our_from_is_told_once_that_nobody_reads_it(town: Town) -> None:
+    assert await outcomes(town, MOTHER, "renraku", content=b"Message-ID: <1>\r\n\r\n") == ["replies: not_read"]
+    assert await outcomes(town, MOTHER, "renraku", content=b"Message-ID: <2>\r\n\r\n") == ["replies: not_read_known"]
+    assert [(mail.letter, mail.to) for mail in await town.sent()] == [("not_read", MOTHER)]
 
 
 # The same mail again
@@ -195,7 +196,7 @@ async def test_a_reply_from_another_program_or_to_several_is_a_receipt_too(town:
     delivery = await a_copy(town)
     box = f"k+{token(town, delivery, Slot.RECEIPT).upper()}"
     content = b"From: other@docomo.ne.jp\r\n\r\n"
-    assert await outcomes(town, MOTHER, box, "renraku", content=content) == ["receipt: receipt", "replies: reply_unread"]
+    assert await outcomes(town, MOTHER, box, "renraku", content=content) == ["receipt: receipt", "replies: silenced"]
 
 
 AUTOMATIC = [
@@ -293,7 +294,7 @@ async def test_forged_and_foreign_tokens_change_nothing(town: Town, box: str, sl
 
 
 async def test_a_token_of_a_delivery_that_is_not_there_changes_nothing(town: Town) -> None:
-    assert await outcomes(town, MOTHER, f"k+{token(town, 99, Slot.RECEIPT)}") == ["receipt: receipt_known"]
+    assert await outcomes(town, MOTHER, f"k+{token(town, 99, Slot.RECEIPT)}") == ["receipt: receipt_refused"]
     assert await outcomes(town, MOTHER, f"yame+{token(town, 99, Slot.STOP)}") == ["stop: stop_known"]
     assert await outcomes(town, "", f"b+{token(town, 99, Slot.BOUNCE)}", content=REPORT % b"failed") == ["bounce: bounce_known"]
     assert await town.count("outbox") == 0
@@ -351,7 +352,7 @@ async def test_what_the_operator_gets_never_comes_back_for_a_second_round(town: 
     assert await outcomes(town, "root@localhost", "postmaster", content=mail.copy.content) == ["operator: operator_loop"]
     sender = mail.copy.sender
     assert await outcomes(town, "root@localhost", sender, content=b"Auto-Submitted: auto-replied\r\n\r\n") == ["bounce: bounce_unknown"]
-    assert await outcomes(town, "root@localhost", "renraku", content=b"Auto-Submitted: auto-replied\r\n\r\n") == ["replies: reply_unread"]
+    assert await outcomes(town, "root@localhost", "renraku", content=b"Auto-Submitted: auto-replied\r\n\r\n") == ["replies: silenced"]
     assert await town.sent() == []
 
 
@@ -400,7 +401,7 @@ async def test_several_audiences_in_one_mail_are_one_draft_beside_other_boxes(to
     await town.a_school()
     await town.enrolled()
     told = await outcomes(town, TEACHER, "haishin+kita-es.3", "renraku", "haishin+staff", "haishin+KITA-ES.3", content=staff_mail(TEACHER))
-    assert told == ["replies: reply_unread", "broadcast: drafted"]
+    assert told == ["replies: silenced", "broadcast: drafted"]
     assert await town.count("broadcast") == 1
     assert [row["part"] for row in await town.ask("SELECT part FROM broadcast_part ORDER BY part")] == ["kita-es.3", "staff"]
     assert [mail.letter for mail in await town.sent()] == ["preview"]

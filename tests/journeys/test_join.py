@@ -14,6 +14,7 @@ from mailgate.core.tokens import Purpose, sign
 from mailgate.journeys.join import Join, NotRegistered, Registered
 from mailgate.journeys.links import BURNT_LINK, EXPIRED_LINK, INVALID_LINK, LinkDead
 from mailgate.store import schools
+from mailgate.wiring import means_of
 from tests.builders import FORM, Town, a_key, some_keys
 from tests.fakes import CheapPasswords, FixedDice
 
@@ -36,7 +37,7 @@ async def link_of(town: Town, sender: str = MOTHER) -> str:
 async def test_a_guardian_registers(town: Town, form: Form) -> None:
     token, wakes = await link_of(town), town.wakes
     done = await town.join.register(token, form)
-    assert done == Registered(login_id="hanako2026", pupil_name="苫小牧 花子", school_name="北小学校", class_text="3年1組")
+    assert done == Registered(login_id="hanako2026", pupil_name="苫小牧 花子", school_name="北小学校", class_text="3年1組", on_roster=True)
     assert town.wakes == wakes + 1
     (contact,) = await town.ask("SELECT kind, label, proven_at FROM contact")
     assert tuple(contact) == ("guardian", "母のスマホ", None)
@@ -160,7 +161,8 @@ async def test_twenty_at_once_for_one_pupil_from_twenty_addresses_are_three(town
     assert Counter(type(each) for each in done) == {Registered: 3, NotRegistered: 17}
     assert {each.faults["name"] for each in done if isinstance(each, NotRegistered)} == {Fault.ADDRESSES_FULL}
     assert [await town.count(table) for table in ("registration", "contact", "pupil")] == [3, 3, 1]
-    assert [mail.letter for mail in await town.sent()] == ["completion"] * 3
+    # The second one's coming is told to the first, the third one's to both.
+    assert Counter(mail.letter for mail in await town.sent()) == {"completion": 3, "joined": 3}
 
 
 async def test_twenty_at_once_for_one_login_id_are_one(town: Town, form: Form) -> None:
@@ -371,9 +373,7 @@ class Dawdling(CheapPasswords):
 
 async def test_a_link_that_is_burnt_while_the_password_is_hashed_registers_nobody(town: Town, form: Form) -> None:
     token = await link_of(town)
-    join = Join(
-        db=town.db, links=town.links, passwords=Dawdling(town), clock=town.clock, timezone="Asia/Tokyo", wake=town.wake
-    )  # fmt: skip
+    join = Join(replace(means_of(town.footing, town.wake), passwords=Dawdling(town)))
     assert await join.register(token, form) == BURNT_LINK
     assert await town.count("registration") == 0
 

@@ -45,6 +45,8 @@ async def refusal(town: Town, token: str, pin: str, action: Action = "confirm") 
 async def test_the_page_shows_the_draft_in_words_and_numbers(city: Town) -> None:
     await city.a_contact("b@docomo.ne.jp", class_slug="1")
     await city.change("INSERT INTO pupil (school_id, grade, name, kana, kana_key, on_roster) VALUES (1, 3, '北 一', '', '', 1)")
+    # All are on the roster: where a school has one, its grades and classes are whom it knows.
+    await city.change("UPDATE pupil SET on_roster = 1")
     token = await city.drafted("kita-es.3", "staff", subject="【教育情報】遠足", text="持ち物")
     shown = await seen(city, token)
     assert (shown.state, shown.kind, shown.subject, shown.text) == ("drafted", "education", "遠足", "持ち物")

@@ -6,20 +6,29 @@ from email.message import EmailMessage
 from typing import cast
 
 from mailgate.core.broadcast import Kind
-from mailgate.core.instants import DAY, Instant
+from mailgate.core.instants import DAY, HOUR, Instant
 from mailgate.core.letters import (
+    AddressChanged,
     BroadcastText,
     Completion,
     CopyFacts,
+    Entry,
     Envelope,
     ForOperator,
     House,
+    IdList,
     Invitation,
+    Joined,
     Letter,
+    NotRead,
+    PasswordLink,
     Preview,
     Refusal,
+    SitePaused,
     StaffRefused,
     Stopped,
+    ToGuardian,
+    Withdrawn,
 )
 from mailgate.letters.writer import Writer
 from mailgate.places import folder
@@ -51,16 +60,29 @@ INVITATION = Invitation(
     valid_until=Instant(NOW + DAY),
     page=PAGES,
 )
+ENTRY = Entry(login_id="hanako2026", pupil="北 花子", school="北小学校", grade=3, class_name="1")
+SIBLING = Entry(login_id="taro2028", pupil="北 太郎", school="中央中学校", grade=1, class_name="たんぽぽ")
 COMPLETION = Completion(
-    login_id="hanako2026",
-    pupil="北 花子",
-    school="北小学校",
-    class_text="3年1組",
+    entry=ENTRY,
     label="母のスマホ",
     free_mail=True,
     receipt_link=f"{PAGES}/k/{ENVELOPE.receipt_token}",
     another_link=f"{PAGES}/j/AAECAwQFBgcICQoLDA0O",
 )
+JOINED = Joined(ENTRY)
+ID_LIST = IdList((ENTRY, SIBLING))
+PASSWORD_LINK = PasswordLink(entry=ENTRY, link=f"{PAGES}/reset/AAECAwQFBgcICQoLDA0O", valid_until=Instant(NOW + 2 * HOUR))
+ADDRESS_CHANGED = AddressChanged(
+    entry=ENTRY,
+    change="replaced",
+    old_label="母のスマホ",
+    new_label="母の新しいスマホ",
+    made_at=NOW,
+    undo_link=f"{PAGES}/undo/AAECAwQFBgcICQoLDA0O",
+    undo_until=Instant(NOW + 3 * DAY),
+)
+WITHDRAWN = Withdrawn()
+NOT_READ = NotRead(is_receipt=True, is_registered=False)
 PREVIEW = Preview(
     subject="あすの臨時休業",
     text="あすは大雪のため休業とします。\n\n外出を控えてください。",
@@ -78,6 +100,7 @@ PREVIEW = Preview(
 STOPPED = Stopped(f"{PAGES}/stop/{ENVELOPE.stop_token}")
 ORIGINAL = b"From: someone@example.com\r\nSubject: hello\r\n\r\nPlease look.\r\n"
 FOR_OPERATOR = ForOperator(ORIGINAL)
+SITE_PAUSED = SitePaused(site="softbank", sent=1240, unknown=87)
 BROADCAST = BroadcastText(
     kind=Kind.EMERGENCY,
     subject="あすの臨時休業",
@@ -93,14 +116,16 @@ FACTS = CopyFacts(
     link=f"{PAGES}/k/{ENVELOPE.receipt_token}",
 )
 
-SINGLE: tuple[Letter, ...] = (
-    INVITATION,
-    COMPLETION,
+TO_GUARDIAN: tuple[ToGuardian, ...] = (
+    *(INVITATION, COMPLETION, JOINED, ID_LIST, PASSWORD_LINK, ADDRESS_CHANGED, WITHDRAWN, NOT_READ, STOPPED),
+)
+TO_STAFF: tuple[Letter, ...] = (
     PREVIEW,
     *(StaffRefused(reason=reason, audience="kita-ex.3", subject="遠足") for reason in Refusal),
-    STOPPED,
     FOR_OPERATOR,
+    SITE_PAUSED,
 )
+SINGLE: tuple[Letter, ...] = (*TO_GUARDIAN, *TO_STAFF)
 
 
 def a_writer(house: House = HOUSE) -> Writer:

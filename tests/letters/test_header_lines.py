@@ -117,6 +117,11 @@ def test_the_from_of_every_mail_is_the_replies_box_with_the_name_of_the_house() 
     assert headers.sender(replace(HOUSE, name=" ")) == "From: renraku@gate.example.jp\r\n"
 
 
+def test_a_name_brings_no_url_to_a_phone_that_refuses_them() -> None:
+    line = headers.sender(replace(HOUSE, name="https://a.jp"), no_url=True)
+    assert line == "From: =?utf-8?B?YS5qcA==?= <renraku@gate.example.jp>\r\n"
+
+
 def test_a_long_name_leaves_the_address_a_line_of_its_own() -> None:
     line = headers.sender(replace(HOUSE, name="みどり市立学校メール配信"))
     assert line.endswith("?=\r\n <renraku@gate.example.jp>\r\n")
@@ -166,6 +171,11 @@ def test_a_stop_is_folded_where_it_has_to_be(url: str, longest: str) -> None:
     if "Post" not in longest:
         assert page == longest
     assert all(len(line) <= 78 for line in lines) or page == longest
+
+
+def test_without_urls_a_stop_is_one_line_with_an_address() -> None:
+    line = headers.stop(HOUSE, replace(ENVELOPE, no_url=True))
+    assert line == f"List-Unsubscribe: <mailto:yame+{ENVELOPE.stop_token}@gate.example.jp>\r\n"
 
 
 @pytest.mark.parametrize("kind", Kind)

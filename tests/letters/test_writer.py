@@ -3,7 +3,7 @@ import shutil
 import unicodedata
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import pytest
@@ -17,28 +17,44 @@ from mailgate.core.letters import (
     MAX_MAIL,
     BroadcastText,
     CopyFacts,
+    Entry,
     ForOperator,
+    IdList,
     Letter,
+    NotRead,
     Refusal,
     StaffRefused,
     Stopped,
     fits,
 )
+from mailgate.core.readers import TAG as LANGUAGE_TAG
+from mailgate.core.readers import Language, unlinked
+from mailgate.journeys.words import class_words
 from mailgate.letters import headers
-from mailgate.letters.writer import LetterTooLong, Prepared, Writer
+from mailgate.letters.prepared import Prepared
+from mailgate.letters.writer import LetterTooLong, Writer
 from mailgate.places import folder
 from tests.letters.builders import (
+    ADDRESS_CHANGED,
     BROADCAST,
     COMPLETION,
+    ENTRY,
     ENVELOPE,
     FACTS,
     FOR_OPERATOR,
     HOUSE,
+    ID_LIST,
     INVITATION,
+    JOINED,
     ORIGINAL,
+    PAGES,
+    PASSWORD_LINK,
     PREVIEW,
+    SIBLING,
     SINGLE,
     STOPPED,
+    TO_GUARDIAN,
+    WITHDRAWN,
     a_writer,
     header_lines,
     read,
@@ -46,17 +62,46 @@ from tests.letters.builders import (
 )
 
 WRITER = a_writer()
-MAILS = {
+READERS = [(language, no_url) for language in Language for no_url in (False, True)]
+
+
+def told(letter: Letter, language: Language = Language.JA, *, no_url: bool = False) -> bytes:
+    """A letter to a reader of that kind."""
+    return WRITER.write(letter, replace(ENVELOPE, language=language, no_url=no_url))
+
+
+def a_copy(
+    broadcast: BroadcastText, language: Language = Language.JA, *, no_url: bool = False, facts: CopyFacts = FACTS
+) -> bytes:
+    """A copy to a reader of that kind."""
+    return WRITER.prepare(broadcast).copy(replace(facts, envelope=replace(ENVELOPE, language=language, no_url=no_url)))
+
+
+def named(language: Language, no_url: bool) -> str:
+    return f" {language}{' without urls' if no_url else ''}"
+
+
+# What an envelope's reader gets in Japanese and with links has the letter's bare name.
+JAPANESE = {
     **{
-        f"{letter.name} {letter.reason}" if isinstance(letter, StaffRefused) else letter.name: WRITER.write(
-            letter, ENVELOPE
-        )
+        f"{letter.name} {letter.reason}" if isinstance(letter, StaffRefused) else letter.name: told(letter)
         for letter in SINGLE
     },
-    **{f"broadcast {kind}": WRITER.prepare(replace(BROADCAST, kind=kind)).copy(FACTS) for kind in Kind},
+    **{f"broadcast {kind}": a_copy(replace(BROADCAST, kind=kind)) for kind in Kind},
     "broadcast staff": WRITER.prepare(BROADCAST).copy(CopyFacts(envelope=ENVELOPE, pupils=(), link=None)),
 }
+OTHERS = {
+    letter.name + named(language, no_url): told(letter, language, no_url=no_url)
+    for letter in TO_GUARDIAN
+    for language, no_url in READERS[1:]
+} | {
+    f"broadcast {kind}{named(language, no_url)}": a_copy(replace(BROADCAST, kind=kind), language, no_url=no_url)
+    for kind in Kind
+    for language, no_url in READERS[1:]
+}
+MAILS = JAPANESE | OTHERS
 EVERY_MAIL = pytest.mark.parametrize("mail", MAILS.values(), ids=list(MAILS))
+EVERY_READER = pytest.mark.parametrize("language, no_url", READERS)
 
 URL = re.compile(r"https?://\S+")
 
@@ -70,29 +115,44 @@ LIST_LINES = ["List-Id", "Feedback-ID"]
 URGENT_LINES = ["Importance", "X-Priority"]
 
 
-@pytest.mark.parametrize(
-    "name, expected",
-    [
-        ("invitation", OWN_LINES + TEXT_LINES),
-        ("completion", [*OWN_LINES, "Reply-To", *TEXT_LINES]),
-        ("preview", OWN_LINES + TEXT_LINES),
-        *((f"staff_refused {reason}", OWN_LINES + TEXT_LINES) for reason in Refusal),
-        ("stopped", OWN_LINES + TEXT_LINES),
-        ("for_operator", OWN_LINES + TEXT_LINES),
-        ("broadcast emergency", [*OWN_LINES, "Reply-To", *TEXT_LINES, *LIST_LINES, *URGENT_LINES]),
-        ("broadcast alert", [*OWN_LINES, "Reply-To", *TEXT_LINES, *LIST_LINES]),
-        ("broadcast education", [*OWN_LINES, "Reply-To", *STOP_LINES, *TEXT_LINES, *LIST_LINES]),
-        ("broadcast notice", [*OWN_LINES, "Reply-To", *STOP_LINES, *TEXT_LINES, *LIST_LINES]),
-        ("broadcast drill", [*OWN_LINES, "Reply-To", *STOP_LINES, *TEXT_LINES, *LIST_LINES]),
-        ("broadcast staff", [*OWN_LINES, "Reply-To", *TEXT_LINES, *LIST_LINES, *URGENT_LINES]),
-    ],
-)
+PLAIN = OWN_LINES + TEXT_LINES
+ANSWERED = [*OWN_LINES, "Reply-To", *TEXT_LINES]
+HEADERS = {
+    **{letter.name: PLAIN for letter in SINGLE if not isinstance(letter, StaffRefused)},
+    **{f"staff_refused {reason}": PLAIN for reason in Refusal},
+    "completion": ANSWERED,
+    "stopped": ANSWERED,
+    "broadcast emergency": [*ANSWERED, *LIST_LINES, *URGENT_LINES],
+    "broadcast alert": [*ANSWERED, *LIST_LINES],
+    **{f"broadcast {kind}": [*OWN_LINES, "Reply-To", *STOP_LINES, *TEXT_LINES, *LIST_LINES] for kind in ("education", "notice", "drill")},
+    "broadcast staff": [*ANSWERED, *LIST_LINES, *URGENT_LINES],
+}
+
+
+@pytest.mark.parametrize("name, expected", HEADERS.items(), ids=list(HEADERS))
 def test_a_mail_has_these_headers_and_no_other(name: str, expected: list[str]) -> None:
+    assert read(JAPANESE[name]).keys() == expected
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_reader_of_another_kind_gets_the_same_headers_but_without_urls_no_one_click(name: str) -> None:
+    with_urls = HEADERS[next(each for each in HEADERS if name.startswith(each + " "))]
+    expected = [each for each in with_urls if each != "List-Unsubscribe-Post"] if "without" in name else with_urls
     assert read(MAILS[name]).keys() == expected
 
 
 def test_every_mail_is_in_the_table_of_headers() -> None:
-    assert len(MAILS) == len(LETTERS) + len(Refusal) - 1 + len(Kind) + 1
+    assert JAPANESE.keys() == HEADERS.keys()
+    assert {letter.name for letter in LETTERS} <= {name.split()[0] for name in HEADERS}
+
+
+@pytest.mark.parametrize("kind", [Kind.EDUCATION, Kind.NOTICE, Kind.DRILL])
+def test_without_urls_the_way_out_is_an_address(kind: Kind) -> None:
+    lines = header_lines(a_copy(replace(BROADCAST, kind=kind), no_url=True))
+    assert [line for line in lines if "Unsubscribe" in line] == [
+        f"List-Unsubscribe: <mailto:yame+{ENVELOPE.stop_token}@gate.example.jp>"
+    ]
+    assert ENVELOPE.stop_token not in text_of(a_copy(replace(BROADCAST, kind=kind), no_url=True))
 
 
 @EVERY_MAIL
@@ -105,8 +165,16 @@ def test_a_mail_says_from_whom_it_is_for_whom_and_which_it_is(mail: bytes) -> No
     assert "Message-ID: <mmmmmmmmmmmmmmmmmmmmmmmmmm@gate.example.jp>" in lines
     assert "MIME-Version: 1.0" in lines
     assert message["X-Auto-Response-Suppress"] == "All"
-    assert message["Content-Language"] == "ja"
     assert message.get("Reply-To") in (None, f"k+{ENVELOPE.receipt_token}@gate.example.jp")
+
+
+@EVERY_READER
+def test_a_mail_names_its_languages(language: Language, no_url: bool) -> None:
+    for letter in TO_GUARDIAN:
+        assert read(told(letter, language, no_url=no_url))["Content-Language"] == LANGUAGE_TAG[language]
+    expected = "ja, en" if language is Language.EN else "ja"
+    assert read(a_copy(BROADCAST, language, no_url=no_url))["Content-Language"] == expected
+    assert read(told(PREVIEW, language, no_url=no_url))["Content-Language"] == "ja"
 
 
 @EVERY_MAIL
@@ -131,7 +199,7 @@ def test_a_mail_reads_well_on_a_small_screen(mail: bytes) -> None:
     assert not text.startswith("\n")
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
-    # Half-width brackets and colons in Japanese are a slip of the keyboard.
+    # Half-width brackets and colons in Japanese are a slip of the keyboard; in English they stand beside blanks.
     assert re.search("[\u3040-\u9fff][(:]|[):][\u3040-\u9fff]", text) is None
 
 
@@ -142,10 +210,10 @@ def test_every_url_of_a_mail_stands_alone_on_its_line(mail: bytes) -> None:
     assert "http" not in URL.sub("", text)
 
 
-@EVERY_MAIL
-def test_only_an_invitation_is_a_reply(mail: bytes) -> None:
-    expected = "auto-replied" if mail == MAILS["invitation"] else "auto-generated"
-    assert read(mail)["Auto-Submitted"] == expected
+@pytest.mark.parametrize("name", MAILS)
+def test_only_what_answers_a_mail_is_a_reply(name: str) -> None:
+    is_reply = name.split(maxsplit=1)[0] in ("invitation", "id_list", "not_read")
+    assert read(MAILS[name])["Auto-Submitted"] == ("auto-replied" if is_reply else "auto-generated")
 
 
 @EVERY_MAIL
@@ -164,13 +232,53 @@ def test_an_invitation_begins_with_what_is_registered_and_holds_one_link_and_the
     lines = text_of(MAILS["invitation"]).split("\n")
     assert lines[0] == "このメールが届いたアドレスを登録します。"
     assert URL.findall("\n".join(lines)) == [INVITATION.link]
+    assert INVITATION.link is not None
     assert lines.index(INVITATION.link) < lines.index("1234 5678")
     assert sum(re.search(r"\d{4} ?\d{4}", line) is not None for line in lines) == 1
     assert any("gate.example.jp を受信リストに" in line for line in lines)
     assert any("touroku.example.jp を開き" in line for line in lines)
     assert any("11月25日（水）15時40分まで" in line for line in lines)
-    assert sum(line.isascii() and line.startswith("To register") for line in lines) == 1
     assert "touroku@gate.example.jp" in lines
+
+
+@EVERY_READER
+def test_every_invitation_says_first_what_is_registered_holds_the_code_and_a_line_of_english(
+    language: Language, no_url: bool
+) -> None:
+    text = text_of(told(INVITATION, language, no_url=no_url))
+    lines = text.split("\n")
+    first = {
+        Language.JA: "このメールが届いたアドレスを登録します。",
+        Language.EASY: "この メールが とどいた アドレスを 登録（とうろく）します。",
+        Language.EN: "The address that received this mail will be registered.",
+    }
+    assert lines[0] == first[language]
+    assert URL.findall(text) == ([] if no_url else [INVITATION.link])
+    assert lines.count("1234 5678") == 1
+    assert len(re.findall(r"\d{4} ?\d{4}", text)) == 1
+    assert "touroku.example.jp" in text
+    assert "gate.example.jp" in text
+    again = {Language.JA: "touroku", Language.EASY: "yasashii", Language.EN: "en"}[language]
+    assert f"{'code' if no_url else again}@gate.example.jp" in lines
+    english = [line for line in lines if line.startswith("To register, ")]
+    if language is Language.EN:
+        assert english == []  # all of it is
+    else:
+        assert english == [
+            f"To register, {'type the code at the page' if no_url else 'open the link'} above. English: en@gate.example.jp"
+        ]
+
+
+def test_an_invitation_may_hold_no_link_whatever_its_reader_gets() -> None:
+    text = text_of(told(replace(INVITATION, link=None)))
+    assert "http" not in text
+    assert "1234 5678" in text.split("\n")
+
+
+def test_an_invitation_in_japanese_names_the_boxes_of_other_languages() -> None:
+    text = text_of(JAPANESE["invitation"])
+    assert "en@gate.example.jp" in text
+    assert "やさしい日本語：yasashii@gate.example.jp" in text
 
 
 def test_an_invitation_says_a_full_hour_without_minutes() -> None:
@@ -183,19 +291,150 @@ def test_an_invitation_says_a_full_hour_without_minutes() -> None:
 def test_a_completion_asks_for_a_receipt_and_tells_what_was_registered() -> None:
     text = text_of(MAILS["completion"])
     assert URL.findall(text) == [COMPLETION.receipt_link, COMPLETION.another_link]
-    for told in ("hanako2026", "北 花子 さん", "北小学校", "3年1組", "母のスマホ", "フリーメール", "返信してください"):
-        assert told in text
+    for words in ("hanako2026", "北 花子 さん", "北小学校", "3年1組", "母のスマホ", "フリーメール", "返信してください"):
+        assert words in text
     assert all(f"【{tag}】" in text for tag in TAG.values())
 
 
-def test_a_completion_leaves_out_what_does_not_apply() -> None:
-    letter = replace(COMPLETION, free_mail=False, another_link=None, label="", class_text="")
-    text = text_of(WRITER.write(letter, ENVELOPE))
-    assert URL.findall(text) == [COMPLETION.receipt_link]
-    assert "フリーメール" not in text
-    assert "きょうだい" not in text
-    assert "呼び名" not in text
-    assert "学年・学級：まだ決まっていない" in text
+@EVERY_READER
+def test_a_completion_leaves_out_what_does_not_apply(language: Language, no_url: bool) -> None:
+    bare = replace(ENTRY, grade=None, class_name=None)
+    letter = replace(COMPLETION, entry=bare, free_mail=False, another_link=None, label="")
+    text = text_of(told(letter, language, no_url=no_url))
+    full = text_of(told(COMPLETION, language, no_url=no_url))
+    assert URL.findall(text) == ([] if no_url else [COMPLETION.receipt_link])
+    absent, unknown, heading = {
+        Language.JA: (["フリーメール", "呼び名"], "学年・学級：まだ決まっていない", "■ ごきょうだいの登録"),
+        Language.EASY: (["フリーメール", "よびかた"], "クラス：まだ わからない", "■ ほかの 子（こ）どもも"),
+        Language.EN: (["free mail", "Label"], "Grade and class: not known yet", "* To register a brother or sister"),
+    }[language]
+    assert unknown in text
+    assert unknown not in full
+    for word in absent:
+        assert word in full
+        assert word not in text
+    assert heading in full
+    assert (heading in text) is no_url  # there the way is a mail, whenever it is
+    assert "\n\n\n" not in text
+
+
+@EVERY_READER
+def test_a_completion_asks_every_reader_for_an_answer(language: Language, no_url: bool) -> None:
+    mail = told(COMPLETION, language, no_url=no_url)
+    text = text_of(mail)
+    assert URL.findall(text) == ([] if no_url else [COMPLETION.receipt_link, COMPLETION.another_link])
+    assert {Language.JA: "そのまま返信", Language.EASY: "返信（へんしん）して", Language.EN: "Reply to this mail."}[language] in text
+    for word in ("hanako2026", "北 花子", "北小学校", "母のスマホ", *(f"【{tag}】" for tag in TAG.values())):
+        assert word in text
+
+
+@pytest.mark.parametrize("grade, class_name", [(3, "1"), (3, "たんぽぽ"), (3, None), (None, None)])
+def test_a_class_is_called_in_mails_as_on_pages(grade: int | None, class_name: str | None) -> None:
+    entry = replace(ENTRY, grade=grade, class_name=class_name)
+    line = f"北小学校 {class_words(grade, class_name)}".strip()
+    assert f"\n北 花子 さん\n{line}\n" in text_of(told(replace(JOINED, entry=entry)))
+
+
+@pytest.mark.parametrize(
+    "language, line",
+    [
+        (Language.JA, "北 花子 さん\n北小学校 3年1組"),
+        (Language.EASY, "北 花子 さん\n北小学校 3年（ねん）1組（くみ）"),
+        (Language.EN, "北 花子\n北小学校, Grade 3, Class 1"),
+    ],
+)
+def test_who_is_told_of_another_learns_about_which_child(language: Language, line: str) -> None:
+    for letter in (JOINED, ADDRESS_CHANGED, PASSWORD_LINK):
+        assert f"\n{line}\n" in text_of(told(letter, language))
+    assert ENTRY.login_id not in text_of(told(JOINED, language))
+    assert ENTRY.login_id not in text_of(told(ADDRESS_CHANGED, language))
+
+
+@EVERY_READER
+def test_a_list_of_ids_names_each_with_its_child_and_where_to_log_in(language: Language, no_url: bool) -> None:
+    text = text_of(told(ID_LIST, language, no_url=no_url))
+    for entry in (ENTRY, SIBLING):
+        assert re.search(rf"ID[：:] ?{entry.login_id}\n{entry.pupil}", text)
+    assert ("touroku.example.jp/login" if no_url else f"{PAGES}/login") in text.split("\n")
+
+
+@EVERY_READER
+def test_an_address_that_is_registered_nowhere_is_told_so_and_how_to_join(language: Language, no_url: bool) -> None:
+    mail = told(IdList(()), language, no_url=no_url)
+    text = text_of(mail)
+    told_so = {
+        Language.JA: "このアドレスは、登録されていません。",
+        Language.EASY: "この アドレスは、登録（とうろく）されて いません。",
+        Language.EN: "This address is not registered.",
+    }
+    assert text.startswith(told_so[language] + "\n")
+    box = {Language.JA: "touroku", Language.EASY: "yasashii", Language.EN: "en"}[language]
+    assert f"{'code' if no_url else box}@gate.example.jp" in text.split("\n")
+    assert "id@gate.example.jp" in text.split("\n")
+    assert "\n\n\n" not in text
+    assert read(mail)["Subject"] != read(told(ID_LIST, language, no_url=no_url))["Subject"]
+
+
+def test_one_login_id_is_one_in_english() -> None:
+    mail = told(IdList((ENTRY,)), Language.EN)
+    assert read(mail)["Subject"] == "Your login ID (学校メール)"
+    assert "under\nthis login ID:\n" in text_of(mail)
+    assert "under\nthese login IDs:\n" in text_of(told(ID_LIST, Language.EN))
+
+
+@EVERY_READER
+def test_a_forgotten_password_is_set_by_the_link_or_with_the_schools_code(language: Language, no_url: bool) -> None:
+    text = text_of(told(PASSWORD_LINK, language, no_url=no_url))
+    assert URL.findall(text) == ([] if no_url else [PASSWORD_LINK.link])
+    code = {Language.JA: "1回だけ使えるコード", Language.EASY: "コードは、パスワードの かわり", Language.EN: "one-time code"}[language]
+    assert (code in text) is no_url
+    assert ("17" in text) is not no_url  # until when the link is good
+
+
+@EVERY_READER
+@pytest.mark.parametrize("change, old, new", [("added", False, True), ("replaced", True, True), ("removed", True, False)])
+def test_a_change_says_what_it_was_and_how_it_is_undone(
+    language: Language, no_url: bool, change: Literal["added", "replaced", "removed"], old: bool, new: bool
+) -> None:
+    letter = replace(ADDRESS_CHANGED, change=change, old_label="祖母", new_label="父")
+    text = text_of(told(letter, language, no_url=no_url))
+    assert ("：祖母\n" in text or ": 祖母\n" in text) is old
+    assert ("：父\n" in text or ": 父\n" in text) is new
+    assert URL.findall(text) == ([] if no_url else [ADDRESS_CHANGED.undo_link])
+    call = {Language.JA: "すぐに、学校へお電話", Language.EASY: "すぐに 学校（がっこう）に 電話", Language.EN: "call the school at once"}
+    assert (call[language] in text) is no_url
+    others = [replace(letter, change=other) for other in ("added", "replaced", "removed") if other != change]
+    assert all(text_of(told(other, language)).split("\n")[:3] != text.split("\n")[:3] for other in others)
+
+
+@EVERY_READER
+def test_a_change_that_is_news_has_no_link_and_no_labels(language: Language, no_url: bool) -> None:
+    letter = replace(ADDRESS_CHANGED, old_label="", new_label="", undo_link=None)
+    text = text_of(told(letter, language, no_url=no_url))
+    assert URL.findall(text) == []
+    assert not re.search(r"[：:] ?\n\n?(?!北)", text.partition("花子")[2])
+    assert "\n\n\n" not in text
+
+
+@EVERY_READER
+def test_a_farewell_says_how_to_come_back(language: Language, no_url: bool) -> None:
+    box = "code" if no_url else {Language.JA: "touroku", Language.EASY: "yasashii", Language.EN: "en"}[language]
+    assert f"{box}@gate.example.jp" in text_of(told(WITHDRAWN, language, no_url=no_url)).split("\n")
+
+
+@EVERY_READER
+@pytest.mark.parametrize("is_receipt", [True, False])
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_who_writes_to_us_is_told_to_call(language: Language, no_url: bool, is_receipt: bool, is_registered: bool) -> None:
+    text = text_of(told(NotRead(is_receipt=is_receipt, is_registered=is_registered), language, no_url=no_url))
+    call, noted = {
+        Language.JA: ("学校へのご連絡は、お電話で", "確認済みとして"),
+        Language.EASY: ("学校（がっこう）に 電話（でんわ）して ください", "つたわりました"),
+        Language.EN: ("please call it", "It was noted"),
+    }[language]
+    assert call in text.split("\n")[0]
+    assert (noted in text) is is_receipt
+    assert ("@gate.example.jp" in text) is not is_registered
     assert "\n\n\n" not in text
 
 
@@ -204,7 +443,7 @@ def test_a_preview_shows_the_text_as_it_will_look_and_whom_it_reaches() -> None:
     assert text.startswith("まだ、どなたにも送っていません。\n")
     assert URL.findall(text) == [PREVIEW.link]
     assert f"\n{PREVIEW.text}\n" in text
-    for told in (
+    for words in (
         "【緊急連絡】あすの臨時休業",
         "北小学校 3年、南小学校",
         "1,234件",
@@ -213,7 +452,7 @@ def test_a_preview_shows_the_text_as_it_will_look_and_whom_it_reaches() -> None:
         "PIN",
         PREVIEW.cut,
     ):
-        assert told in text
+        assert words in text
     assert "配信先が増えました" in text
     assert text.count("・本") == 3
 
@@ -230,10 +469,10 @@ def test_a_preview_leaves_out_what_does_not_apply() -> None:
 
 
 @pytest.mark.parametrize(
-    "recipients, told", [(0, "：0件"), (1, "：1〜4件"), (4, "：1〜4件"), (5, "：5件"), (36_000, "：36,000件")]
+    "recipients, words", [(0, "：0件"), (1, "：1〜4件"), (4, "：1〜4件"), (5, "：5件"), (36_000, "：36,000件")]
 )
-def test_a_preview_does_not_tell_apart_so_few_addresses_that_they_are_persons(recipients: int, told: str) -> None:
-    assert told in text_of(WRITER.write(replace(PREVIEW, recipients=recipients), ENVELOPE))
+def test_a_preview_does_not_tell_apart_so_few_addresses_that_they_are_persons(recipients: int, words: str) -> None:
+    assert words in text_of(WRITER.write(replace(PREVIEW, recipients=recipients), ENVELOPE))
 
 
 def test_a_preview_without_a_roster_says_that_nobody_knows_who_is_missing() -> None:
@@ -255,7 +494,7 @@ def test_a_preview_shows_the_beginning_of_a_long_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "reason, told",
+    "reason, words",
     [
         (Refusal.UNKNOWN_AUDIENCE, "haishin+kita-es.3-1@gate.example.jp"),
         (Refusal.BEYOND_SCOPE, "任された範囲"),
@@ -263,10 +502,10 @@ def test_a_preview_shows_the_beginning_of_a_long_cut() -> None:
         (Refusal.TOO_LARGE, "本文を短くし"),
     ],
 )
-def test_a_refusal_says_that_nothing_was_sent_and_what_to_do(reason: Refusal, told: str) -> None:
+def test_a_refusal_says_that_nothing_was_sent_and_what_to_do(reason: Refusal, words: str) -> None:
     text = text_of(MAILS[f"staff_refused {reason}"])
     assert text.startswith("お送りいただいたメールは、配信していません。\n")
-    assert told in text
+    assert words in text
     assert ("kita-ex.3" in text) is (reason in (Refusal.UNKNOWN_AUDIENCE, Refusal.BEYOND_SCOPE))
 
 
@@ -276,12 +515,16 @@ def test_a_refusal_without_a_subject_or_an_audience_reads_well_too() -> None:
     assert "〔配信先なし〕" in text_of(mail)
 
 
-def test_a_stop_says_what_still_comes_and_the_way_back() -> None:
-    text = text_of(MAILS["stopped"])
-    stopped, _, coming = text.partition("これからも届きます")
+@EVERY_READER
+def test_a_stop_says_what_still_comes_and_the_way_back(language: Language, no_url: bool) -> None:
+    text = text_of(told(STOPPED, language, no_url=no_url))
+    middle = {Language.JA: "これからも届きます", Language.EASY: "これからも とどきます", Language.EN: "These still come"}[language]
+    stopped, _, coming = text.partition(middle)
     assert all((f"【{TAG[kind]}】" in stopped) is not replace(BROADCAST, kind=kind).is_alarm for kind in Kind)
     assert all((f"【{TAG[kind]}】" in coming) is replace(BROADCAST, kind=kind).is_alarm for kind in Kind)
-    assert URL.findall(text) == [STOPPED.resume_link]
+    assert URL.findall(text) == ([] if no_url else [STOPPED.resume_link])
+    way = {Language.JA: "何も書かずに返信", Language.EASY: "なにも 書（か）かないで 返信", Language.EN: "Reply to this mail without"}
+    assert way[language] in text
 
 
 def test_the_operator_gets_the_original_as_a_mail() -> None:
@@ -289,6 +532,12 @@ def test_the_operator_gets_the_original_as_a_mail() -> None:
     assert message.get_content_type() == "multipart/mixed"
     assert "初めの部分" not in text_of(MAILS["for_operator"])
     assert ORIGINAL in MAILS["for_operator"]
+
+
+def test_the_operator_is_told_which_site_waits_and_why() -> None:
+    text = text_of(MAILS["site_paused"])
+    for words in ("softbank あて", "1,240通", "87通", "学校からの配信は、止めていません"):
+        assert words in text
 
 
 @pytest.mark.parametrize("content", [b"a: b\r\n\r\n" + b"x" * 70 + b"\r\n", b"\xe3" * 200])
@@ -300,34 +549,68 @@ def test_the_operator_gets_the_beginning_of_a_mail_that_is_too_large(content: by
 
 def test_without_a_helpline_no_mail_promises_one() -> None:
     writer = a_writer(replace(HOUSE, helpline=""))
-    assert all("お問い合わせ" not in text_of(writer.write(letter, ENVELOPE)) for letter in SINGLE)
-    assert "お問い合わせ 0120-000-000\n" in text_of(MAILS["invitation"])
+    asks = {Language.JA: "お問い合わせ", Language.EASY: "わからない とき", Language.EN: "Questions:"}
+    for language, words in asks.items():
+        envelope = replace(ENVELOPE, language=language)
+        assert all(f"{words} " not in text_of(writer.write(letter, envelope)) for letter in SINGLE)
+        assert f"{words} 0120-000-000\n" in text_of(told(INVITATION, language))
 
 
+@EVERY_READER
 @pytest.mark.parametrize("kind", Kind)
-def test_a_copy_has_the_tag_the_text_its_link_and_its_pupils(kind: Kind) -> None:
-    mail = MAILS[f"broadcast {kind}"]
-    assert read(mail)["Subject"] == f"【{TAG[kind]}】あすの臨時休業"
+def test_a_copy_has_the_tag_the_text_its_link_and_its_pupils(kind: Kind, language: Language, no_url: bool) -> None:
+    mail = a_copy(replace(BROADCAST, kind=kind), language, no_url=no_url)
     text = text_of(mail)
-    assert text.startswith("北小学校より\n")
+    assert str(read(mail)["Subject"]).startswith(f"【{TAG[kind]}】")
+    assert str(read(mail)["Subject"]).endswith("あすの臨時休業")
+    assert text.split("\n")[0] == {
+        Language.JA: "北小学校より",
+        Language.EASY: "北小学校からの メールです。",
+        Language.EN: "From 北小学校",
+    }[language]
     assert f"\n\n{BROADCAST.text}\n\n" in text
-    assert URL.findall(text) == [FACTS.link]
-    assert "\n北 花子 さん\n北 太郎 さん\n" in text
-    assert ("これは訓練のメールです" in text) is (kind is Kind.DRILL)
+    assert URL.findall(text) == ([] if no_url else [FACTS.link])
+    assert ("\n北 花子\n北 太郎\n" if language is Language.EN else "\n北 花子 さん\n北 太郎 さん\n") in text
+    drill, way = {
+        Language.JA: ("これは訓練のメールです", "そのまま返信"),
+        Language.EASY: ("練習（れんしゅう）の メールです", "返信（へんしん）して"),
+        Language.EN: ("DRILL: this is only a test", "Reply to this mail."),
+    }[language]
+    assert (drill in text) is (kind is Kind.DRILL)
+    assert way in text
     assert text.endswith("\n北小学校\nみどり市教育委員会\n")
+
+
+@pytest.mark.parametrize(
+    "kind, subject",
+    [
+        (Kind.EMERGENCY, "【緊急連絡】Emergency: あすの臨時休業"),
+        (Kind.ALERT, "【緊急情報】Safety alert: あすの臨時休業"),
+        (Kind.EDUCATION, "【教育情報】Education news: あすの臨時休業"),
+        (Kind.NOTICE, "【お知らせ】School notice: あすの臨時休業"),
+        (Kind.DRILL, "【訓練】Drill: あすの臨時休業"),
+    ],
+)
+def test_a_subject_says_the_kind_in_english_to_who_reads_english(kind: Kind, subject: str) -> None:
+    assert read(a_copy(replace(BROADCAST, kind=kind), Language.EN))["Subject"] == subject
+    assert read(a_copy(replace(BROADCAST, kind=kind, subject=""), Language.EN))["Subject"] == subject.partition(":")[0]
+    for language in (Language.JA, Language.EASY):
+        assert read(a_copy(replace(BROADCAST, kind=kind), language))["Subject"] == f"【{TAG[kind]}】あすの臨時休業"
 
 
 @pytest.mark.parametrize("kind", [Kind.EMERGENCY, Kind.ALERT])
 def test_an_alarm_carries_no_stop_anywhere(kind: Kind) -> None:
-    mail = MAILS[f"broadcast {kind}"]
-    assert ENVELOPE.stop_token.encode() not in mail
-    assert ENVELOPE.stop_token not in text_of(mail)
-    assert "stop" not in text_of(mail)
+    for language, no_url in READERS:
+        mail = a_copy(replace(BROADCAST, kind=kind), language, no_url=no_url)
+        assert ENVELOPE.stop_token.encode() not in mail
+        assert ENVELOPE.stop_token not in text_of(mail)
+        assert "stop" not in text_of(mail)
 
 
-def test_a_copy_without_a_link_asks_for_nothing() -> None:
-    text = text_of(MAILS["broadcast staff"])
-    assert text == f"北小学校より\n\n{BROADCAST.text}\n\n{'-' * 30}\n北小学校\nみどり市教育委員会\n"
+@EVERY_READER
+def test_a_copy_without_a_link_asks_for_nothing(language: Language, no_url: bool) -> None:
+    text = text_of(a_copy(BROADCAST, language, no_url=no_url, facts=replace(FACTS, pupils=(), link=None)))
+    assert text.endswith(f"\n\n{BROADCAST.text}\n\n{'-' * 30}\n北小学校\nみどり市教育委員会\n")
 
 
 def test_a_broadcast_of_the_board_names_it_once_at_the_end() -> None:
@@ -353,20 +636,82 @@ NAMES = st.lists(st.text(max_size=20), max_size=6).map(tuple)
     pupils=NAMES,
     asks=st.booleans(),
     kind=st.sampled_from(Kind),
+    reader=st.sampled_from(READERS),
 )
 def test_whatever_is_broadcast_reads_back(
-    subject: str, text: str, pupils: tuple[str, ...], asks: bool, kind: Kind
+    *, subject: str, text: str, pupils: tuple[str, ...], asks: bool, kind: Kind, reader: tuple[Language, bool]
 ) -> None:
+    language, no_url = reader
     broadcast = replace(BROADCAST, kind=kind, subject=subject, text=text)
-    mail = WRITER.prepare(broadcast).copy(replace(FACTS, pupils=pupils, link=FACTS.link if asks else None))
+    facts = replace(FACTS, pupils=pupils, link=FACTS.link if asks else None)
+    mail = a_copy(broadcast, language, no_url=no_url, facts=facts)
     message = read(mail)
-    assert message["Subject"] == f"【{TAG[kind]}】{headers.clean(subject)}".strip()
-    told = text_of(mail)
-    assert headers.clean_lines(text).strip("\n") in told
-    assert all(f"\n{headers.clean(name)} さん\n" in told for name in pupils)
-    assert (f"\n{FACTS.link}\n" in told) is asks
+    shown = unlinked if no_url else str
+    assert str(message["Subject"]).startswith(f"【{TAG[kind]}】")
+    assert str(message["Subject"]).endswith(shown(headers.clean(subject)).strip())
+    words, ending = text_of(mail), "" if language is Language.EN else " さん"
+    assert shown(headers.clean_lines(text).strip("\n")) in words
+    assert all(f"\n{shown(headers.clean(name))}{ending}\n" in words for name in pupils)
+    assert (f"\n{FACTS.link}\n" in words) is (asks and not no_url)
     assert message.keys()[:5] == [*OWN_LINES, "Reply-To"]
-    assert len(message.keys()) == 14 + (2 if kind is Kind.EMERGENCY else 0) + (0 if broadcast.is_alarm else 2)
+    stops = 0 if broadcast.is_alarm else 1 if no_url else 2
+    assert len(message.keys()) == 14 + (2 if kind is Kind.EMERGENCY else 0) + stops
+
+
+# What would be a URL, or would become one when something is taken out of it.
+LINKED = st.lists(
+    st.one_of(st.sampled_from(("http", "https://", "HTTP://", "h", "ttp://", "example.jp", "Http", "\n", "\0")), st.text(max_size=4)),
+    max_size=8,
+).map("".join)
+
+
+def without_http(mail: bytes) -> bool:
+    """Whether neither a header nor the text holds it, read as a phone reads it."""
+    shown = [f"{name}: {value}" for name, value in read(mail).items()]
+    return "http" not in "\n".join([*shown, text_of(mail)]).lower() and b"http" not in mail.partition(b"\r\n\r\n")[0].lower()
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=LINKED, language=st.sampled_from(Language), kind=st.sampled_from(Kind))
+def test_no_text_brings_a_url_into_a_mail_to_a_phone_that_refuses_them(text: str, language: Language, kind: Kind) -> None:
+    check_without_http(WRITER, text, language, kind)
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("text", ["https://a.jp", "hhttp://ttp://a.jp", "Http"])
+def test_no_name_of_the_house_does_so_either(text: str, language: Language) -> None:
+    check_without_http(a_writer(replace(HOUSE, name=text, board=text, helpline=text)), text, language, Kind.NOTICE)
+
+
+def check_without_http(writer: Writer, text: str, language: Language, kind: Kind) -> None:
+    """The law: whatever people wrote, no mail to such a phone holds it."""
+    envelope = replace(ENVELOPE, language=language, no_url=True)
+    for letter in TO_GUARDIAN:
+        strings = [field.name for field in fields(letter) if isinstance(getattr(letter, field.name), str)]
+        strings = [name for name in strings if name != "change"]
+        assert without_http(writer.write(filled(letter, strings, text), envelope)), letter.name
+    broadcast = replace(BROADCAST, kind=kind, subject=text, text=text, sender_name=text, board=text)
+    assert without_http(writer.prepare(broadcast).copy(CopyFacts(envelope=envelope, pupils=(text, text), link=PAGES + text)))
+
+
+@pytest.mark.parametrize("name", [name for name in MAILS if "without" in name])
+def test_a_mail_to_a_phone_that_refuses_urls_holds_none(name: str) -> None:
+    assert without_http(MAILS[name])
+    assert not without_http(JAPANESE["invitation"])
+
+
+def test_staff_get_their_page_in_japanese_whatever_their_phone_wants() -> None:
+    for letter in SINGLE:
+        if letter not in TO_GUARDIAN:
+            assert told(letter, Language.EN, no_url=True) == told(letter)
+
+
+def test_a_schools_own_url_is_shown_as_on_paper() -> None:
+    broadcast = replace(BROADCAST, subject="https://kita.example.jp の件", text="詳しくは\nhttps://kita.example.jp/a\nをご覧ください。")
+    mail = a_copy(broadcast, no_url=True)
+    assert "\n詳しくは\nkita.example.jp/a\nをご覧ください。\n" in text_of(mail)
+    assert read(mail)["Subject"] == "【緊急連絡】kita.example.jp の件"
+    assert "\nhttps://kita.example.jp/a\n" in text_of(a_copy(broadcast))
 
 
 def test_copies_differ_in_what_is_theirs_alone() -> None:
@@ -383,35 +728,47 @@ def test_copies_differ_in_what_is_theirs_alone() -> None:
 
 
 def test_a_shape_of_copies_is_laid_out_once() -> None:
-    laid_out: list[tuple[str | None, int]] = []
+    laid_out: list[tuple[Language, bool, bool, str | None, int]] = []
 
-    def lay_out(link: str | None, pupils: tuple[str, ...]) -> str:
-        laid_out.append((link, len(pupils)))
-        return f"text {link or ''} {' '.join(pupils)}\n"
+    def lay_out(
+        language: Language, no_url: bool, asks: bool, link: str | None, pupils: tuple[str, ...]
+    ) -> tuple[str, str]:
+        laid_out.append((language, no_url, asks, link, len(pupils)))
+        return "s", f"text {link or ''} {' '.join(pupils)}\n"
 
-    prepared = Prepared(HOUSE, BROADCAST, subject="s", zone=WRITER._zone, lay_out=lay_out)
+    prepared = Prepared(HOUSE, BROADCAST, zone=WRITER._zone, lay_out=lay_out)
     for count in (1, 2, 0, 1, 2, 0):
         for link in (FACTS.link, None):
-            prepared.copy(replace(FACTS, pupils=("北 花子",) * count, link=link))
-    assert len(laid_out) == len(set(laid_out)) == 6
+            for language, no_url in READERS:
+                envelope = replace(ENVELOPE, language=language, no_url=no_url)
+                prepared.copy(CopyFacts(envelope=envelope, pupils=("北 花子",) * count, link=link))
+    # Once for the headers of each kind of reader, and once for each shape.
+    assert len(laid_out) == 6 + 6 * 6
+    assert {(no_url, link) for _, no_url, asks, link, _ in laid_out if asks} == {(False, "\0" + "0" + "\0"), (True, None)}
 
 
 def filled(letter: Letter, names: list[str], value: str) -> Letter:
-    """The letter with that value in the named fields."""
+    """The letter with that value in the named fields, and in what it tells of registrations."""
     values: dict[str, Any] = dict.fromkeys(names, value)
-    return replace(letter, **values)
+    entry = Entry(login_id=value, pupil=value, school=value, grade=3, class_name=value)
+    own: dict[str, Any] = {"entry": entry} if hasattr(letter, "entry") else {"entries": (entry,)} if hasattr(letter, "entries") else {}
+    return replace(letter, **values, **own)
 
 
 EVIL = "x\r\nBcc: v@example.jp\r\n\r\ny\0\u2028z\ud800"
 
 
+@EVERY_READER
 @pytest.mark.parametrize(
     "letter", [letter for letter in SINGLE if letter != FOR_OPERATOR], ids=lambda letter: letter.name
 )
-def test_no_field_of_a_letter_makes_a_header_or_a_line_of_its_own(letter: Letter) -> None:
+def test_no_field_of_a_letter_makes_a_header_or_a_line_of_its_own(
+    letter: Letter, language: Language, no_url: bool
+) -> None:
     strings = [field.name for field in fields(letter) if type(getattr(letter, field.name)) is str]
-    harmless = WRITER.write(filled(letter, strings, "xx"), ENVELOPE)
-    mail = WRITER.write(filled(letter, strings, EVIL), ENVELOPE)
+    strings = [name for name in strings if name != "change"]
+    harmless = told(filled(letter, strings, "xx"), language, no_url=no_url)
+    mail = told(filled(letter, strings, EVIL), language, no_url=no_url)
     assert read(mail).keys() == read(harmless).keys()
     assert max(map(len, mail.split(b"\r\n"))) <= 78
     # Text and cut may have lines: three each. Everything else stays where it is.
@@ -447,7 +804,9 @@ def test_what_fits_stays_below_the_limit_as_a_copy_and_as_a_preview(text: str) -
     subject = "あ" * 200
     assert fits(subject=subject, text=text)
     prepared = WRITER.prepare(replace(BROADCAST, subject=subject, text=text))
-    assert len(prepared.copy(replace(FACTS, pupils=("北 花子",) * 40))) < MAX_MAIL
+    for language, no_url in READERS:
+        envelope = replace(ENVELOPE, language=language, no_url=no_url)
+        assert len(prepared.copy(CopyFacts(envelope=envelope, pupils=("北 花子",) * 40, link=FACTS.link))) < MAX_MAIL
     audience = "、".join(["みどり市立北小学校 3年 たんぽぽ"] * 100)
     preview = replace(PREVIEW, subject=subject, text=text, cut="😀" * 9_000, audience=audience)
     assert len(WRITER.write(preview, ENVELOPE)) < MAX_MAIL
@@ -469,9 +828,16 @@ def test_a_template_that_names_what_it_is_not_given_is_an_error(tmp_path: Path) 
         writer.write(Stopped("x"), ENVELOPE)
 
 
-@pytest.mark.parametrize("name", [letter.name for letter in (*LETTERS, BroadcastText)])
-def test_a_missing_template_stops_the_start(tmp_path: Path, name: str) -> None:
+MISSING = [
+    *((letter.name, part, Language.JA) for letter in (*LETTERS, BroadcastText) for part in ("subject", "text")),
+    *((letter.name, part, language) for letter in TO_GUARDIAN for part in ("subject", "text") for language in Language),
+    *(("broadcast", part, language) for part in ("subject", "text") for language in Language),
+]
+
+
+@pytest.mark.parametrize("name, part, language", sorted(set(MISSING)))
+def test_a_missing_template_stops_the_start(tmp_path: Path, name: str, part: str, language: Language) -> None:
     shutil.copytree(folder("templates") / "mail", tmp_path / "mail")
-    (tmp_path / "mail" / name / "subject.ja.txt").unlink()
+    (tmp_path / "mail" / name / f"{part}.{language}.txt").unlink()
     with pytest.raises(jinja2.TemplateNotFound):
         Writer(HOUSE, tmp_path)

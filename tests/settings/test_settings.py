@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mailgate.settings import Settings, SettingsUnfit, load, parse, split_hostport
+from mailgate.core.hostport import split_hostport
+from mailgate.settings import Settings, SettingsUnfit, load, parse
 
 FOLDER = Path("/etc/mailgate")
 
@@ -119,6 +120,10 @@ def test_a_key_that_is_at_fault_is_named_once() -> None:
         ('[store]\nurl = "mailgate.db"', "store.url"),
         ('[dns]\nservers = "all"', "dns.servers"),
         ("[dns]\nservers = [1]", "dns.servers"),
+        ("[dns]\nservers = []", "dns.servers"),
+        ('[dns]\nservers = ["ns.example.jp"]', "dns.servers"),
+        ('[dns]\nservers = ["192.0.2.53:99999"]', "dns.servers"),
+        ("[smtp]\nauthserv_id = 1", "smtp.authserv_id"),
         ("gate = 5", "gate"),
         ("[[gate]]", "gate"),
         ("domain = 5", "domain"),
@@ -144,7 +149,8 @@ def test_what_cannot_work_is_a_fault_of_its_key(line: str, key: str) -> None:
         'smtp.trusted_relays = ["192.0.2.0/24", "192.0.2.7", "2001:db8::/32"]',
         'relay.username = "gate"\nrelay.password_file = "relay.password"',
         'dkim.selector = "s2026.gate"',
-        'dns.servers = ["192.0.2.53"]',
+        'dns.servers = ["192.0.2.53", "127.0.0.1:5353", "2001:db8::53", "[2001:db8::53]:53"]',
+        'smtp.authserv_id = "mx.city.jp"',
         'dns.servers = "none"',
         'boxes.join = "tou_roku.1-a"',
         'store.url = "sqlite:////var/lib/mailgate/mailgate.db"',

@@ -29,6 +29,7 @@ class Child:
     grade: int | None
     class_slug: str | None
     addresses: tuple[int, ...]
+    on_roster: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,12 @@ class SmallCity:
     paused: frozenset[int]
 
 
-def child_belongs(child: Child, part: Part) -> bool:
+def is_unknown(child: Child, city: SmallCity) -> bool:
+    """Whether the school has a roster, and this child is not on it."""
+    return not child.on_roster and any(other.school == child.school and other.on_roster for other in city.children)
+
+
+def child_belongs(child: Child, part: Part, city: SmallCity) -> bool:
     """The rule in words."""
     kind = SCHOOLS[child.school]
     match part:
@@ -60,9 +66,9 @@ def child_belongs(child: Child, part: Part) -> bool:
         case School(slug):
             return child.school == slug
         case Grade(slug, grade):
-            return (child.school, child.grade) == (slug, grade)
+            return (child.school, child.grade) == (slug, grade) and not is_unknown(child, city)
         case Class(slug, grade, class_slug):
-            return (child.school, child.grade, child.class_slug) == (slug, grade, class_slug)
+            return (child.school, child.grade, child.class_slug) == (slug, grade, class_slug) and not is_unknown(child, city)
         case Staff():
             return False
 
@@ -75,7 +81,7 @@ def member_belongs(member: Member, part: Part) -> bool:
 
 def expected(city: SmallCity, parts: list[Part], *, alarm: bool) -> set[int]:
     """The addresses that a broadcast goes to."""
-    found = {at for child in city.children for at in child.addresses if any(child_belongs(child, part) for part in parts)}
+    found = {at for child in city.children for at in child.addresses if any(child_belongs(child, part, city) for part in parts)}
     found |= {member.address for member in city.staff if any(member_belongs(member, part) for part in parts)}
     return found if alarm else found - city.paused
 
@@ -95,7 +101,8 @@ def children(draw: st.DrawFn) -> Child:
             st.tuples(st.sampled_from(grades_of(SCHOOLS[school])), st.none()),
         )
     )
-    return Child(school, grade, class_slug, tuple(sorted(draw(st.sets(ADDRESS, max_size=3)))))
+    addresses = tuple(sorted(draw(st.sets(ADDRESS, max_size=3))))
+    return Child(school, grade, class_slug, addresses, on_roster=draw(st.booleans()))
 
 
 SCOPES = ["all", "kita-es", "kita-es.3", "kita-es.3-1", "chuo-jhs", "mori-gimu.7"]
@@ -137,14 +144,17 @@ async def build(town: Town, city: SmallCity) -> None:
             its_school = places[child.school, None, None][0]
             its_class = places.get((child.school, child.grade, child.class_slug), (its_school, None))[1]
             await tx.run(
-                "INSERT INTO pupil (id, school_id, grade, class_id, name, kana, kana_key, on_roster) VALUES (?, ?, ?, ?, ?, '', '', 1)",
-                (number, its_school, child.grade, its_class, f"P{number}"),
+                "INSERT INTO pupil (id, school_id, grade, class_id, name, kana, kana_key, on_roster) VALUES (?, ?, ?, ?, ?, '', '', ?)",
+                (number, its_school, child.grade, its_class, f"P{number}", int(child.on_roster)),
             )
             for order, at in enumerate(child.addresses):
                 registration = 10 * number + order
                 await tx.run(
-                    "INSERT INTO registration (id, login_id, login_key, password_hash, pupil_id, created_at) VALUES (?, ?, ?, '', ?, ?)",
-                    (registration, str(registration), str(registration), number, now),
+                    """
+                    INSERT INTO registration (id, login_id, login_key, password_hash, pupil_id, name, kana, created_at)
+                    VALUES (:id, :id, :id, '', :pupil, '', '', :now)
+                    """,
+                    {"id": registration, "pupil": number, "now": now},
                 )
                 await tx.run(
                     "INSERT INTO contact (registration_id, address_id, kind, label, created_at) VALUES (?, ?, 'guardian', '', ?)",
@@ -263,9 +273,9 @@ def test_an_audience_is_what_the_rules_say_counted_and_expanded_in_any_chunks(
             named = await audiences.pupils_of_copies(tx, broadcast_id=whole, outbox_ids=json.dumps(ids))
             to = {each["id"]: each["address_id"] // 10 for each in await tx.fetch("SELECT id, address_id FROM outbox")}
         pupils = {f"P{number}": child for number, child in enumerate(city.children, start=1)}
-        belonging = {name: child for name, child in pupils.items() if any(child_belongs(child, part) for part in parts)}
+        belonging = {name: child for name, child in pupils.items() if any(child_belongs(child, part, city) for part in parts)}
         assert (counted["recipients"], counted["pupils"]) == (len(wanted), len(belonging))
-        assert counted["unregistered"] == sum(not child.addresses for child in belonging.values())
+        assert counted["unregistered"] == sum(child.on_roster and not child.addresses for child in belonging.values())
         assert row is not None
         assert row["recipients"] == len(wanted)
         assert {(to[each["outbox_id"]], each["name"]) for each in named} == {

@@ -10,13 +10,17 @@ from mailgate.core.audience import SchoolKind
 from mailgate.core.broadcast import Event, Kind, State
 from mailgate.core.instants import DAY, HOUR, Instant, later
 from mailgate.core.letters import House
-from mailgate.core.registration import Fault, Form, Registration, SchoolFacts
-from mailgate.journeys.join import Landing, NotRegistered, Registered
+from mailgate.core.registration import AddressRule, Fault, Form, Registration, SchoolFacts
+from mailgate.journeys.join import AddRefused, ChooseContact, Landing, NotRegistered
 from mailgate.journeys.links import BURNT_LINK, EXPIRED_LINK, INVALID_LINK, LinkDead
 from mailgate.journeys.reach import CopyView
 from mailgate.journeys.send import Action, ActionRefused, BroadcastView
+from mailgate.journeys.shown import Client, Registered
 from mailgate.web.app import Pages, create_app
+from mailgate.web.views import Views
 from tests.fakes import NEW_YEAR_2026, FakeClock
+from tests.web.fake_keep import FakeKeep
+from tests.web.people import CHILD, FATHER, MOTHER, OWNER, PASSWORD, PROOF
 
 TOKEN = "AbC-_9".ljust(27, "x") + "." + "y" * 43
 OTHER_TOKEN = "other".ljust(27, "x") + "." + "y" * 43
@@ -47,14 +51,21 @@ KITA = SchoolFacts(
 
 
 class FakeJoin:
-    """One live invitation (TOKEN), one expired; a school with one code; five wrong codes burn."""
+    """One live invitation (TOKEN), one expired; a school with one code; five wrong codes burn. One ID is there already (OWNER)."""
 
     def __init__(self) -> None:
         self.free_mail = False
         self.provider = "docomo"
+        self.language = "ja"
+        self.here: tuple[str, ...] = ()
         self.registered: list[Registered] = []
+        self.contacts = [MOTHER, FATHER]
+        self.refusal: AddRefused | None = None
+        self.clients: list[Client] = []
+        self.proof_over = False
         self.taken = {"taro"}
         self.full = False
+        self.on_roster = True
         self.wrong_codes = 0
         self.redeemed: list[str] = []
 
@@ -64,6 +75,8 @@ class FakeJoin:
             provider=self.provider,
             free_mail=self.free_mail,
             registered=tuple(self.registered),
+            language=self.language,
+            registrations_here=self.here,
         )
 
     async def redeem(self, short_code: str) -> str | None:
@@ -81,6 +94,41 @@ class FakeJoin:
             return self._dead(token) or NotRegistered(faults=checked)
         return self._admit(checked)
 
+    async def add(
+        self, token: str, *, login_id: str, password: str, label: str, kind: str, client: Client
+    ) -> Registered | AddRefused | LinkDead:
+        self.clients.append(client)
+        refused = self._dead(token) or self._refused(login_id, password)
+        if refused is not None:
+            return refused
+        if label.count("@"):
+            return AddRefused(reason="fields", faults={"label": Fault.AT_SIGN})
+        return self._came()
+
+    async def replace(
+        self, token: str, *, login_id: str, password: str, contact: str = "", proof: str = "", client: Client
+    ) -> Registered | ChooseContact | AddRefused | LinkDead:
+        self.clients.append(client)
+        proven = proof == PROOF and not self.proof_over
+        refused = self._dead(token) or (None if proven else self._refused(login_id, password))
+        if refused is not None:
+            return refused
+        if len(self.contacts) > 1 and not contact:
+            return ChooseContact(proof=PROOF, contacts=tuple(self.contacts))
+        if contact and contact not in [line.id for line in self.contacts]:
+            return AddRefused(reason="fields", faults={"contact": Fault.MISSING})
+        return self._came()
+
+    def _refused(self, login_id: str, password: str) -> AddRefused | None:
+        if self.refusal is not None:
+            return self.refusal
+        return None if (login_id, password) == (OWNER, PASSWORD) else AddRefused(reason="login")
+
+    def _came(self) -> Registered:
+        if CHILD not in self.registered:
+            self.registered.insert(0, CHILD)
+        return CHILD
+
     def _admit(self, wanted: Registration) -> Registered | NotRegistered:
         for known in self.registered:
             if (known.login_id, known.pupil_name) == (wanted.login_id, wanted.name):
@@ -91,7 +139,11 @@ class FakeJoin:
             return NotRegistered(faults={"name": Fault.ADDRESSES_FULL})
         class_text = "" if wanted.grade is None else f"{wanted.grade}年 {wanted.class_slug or ''}".strip()
         made = Registered(
-            login_id=wanted.login_id, pupil_name=wanted.name, school_name="北小学校", class_text=class_text
+            login_id=wanted.login_id,
+            pupil_name=wanted.name,
+            school_name="北小学校",
+            class_text=class_text,
+            on_roster=self.on_roster,
         )
         self.taken.add(wanted.login_key)
         self.registered.insert(0, made)
@@ -230,6 +282,18 @@ class FakeStop:
         return True
 
 
+class FakeSpeech:
+    """Everybody reads one language, or nobody knows which."""
+
+    def __init__(self) -> None:
+        self.language: str | None = None
+
+    async def of_copy(self, token: str) -> str | None:
+        return self.language
+
+    of_stop = of_reset = of_undo = of_copy
+
+
 def a_house(public_url: str = "https://touroku.example.jp") -> House:
     """Whose pages these are."""
     return House(
@@ -242,6 +306,11 @@ def a_house(public_url: str = "https://touroku.example.jp") -> House:
     )
 
 
+def a_view() -> Views:
+    """What makes their pages."""
+    return Views(a_house(), AddressRule())
+
+
 @dataclass
 class Site:
     """The whole application over fakes, and a browser of sorts."""
@@ -250,17 +319,22 @@ class Site:
     trusted_proxies: tuple[str, ...] = ()
     clock: FakeClock = field(default_factory=FakeClock)
     join: FakeJoin = field(default_factory=FakeJoin)
+    keep: FakeKeep = field(default_factory=FakeKeep)
     send: FakeSend = field(default_factory=FakeSend)
     stop: FakeStop = field(default_factory=FakeStop)
+    speech: FakeSpeech = field(default_factory=FakeSpeech)
 
     def __post_init__(self) -> None:
         self.reach = FakeReach(self.clock)
         self.app = create_app(
             Pages(
                 join=self.join,
+                keep=self.keep,
                 send=self.send,
                 reach=self.reach,
                 stop=self.stop,
+                speech=self.speech,
+                rule=AddressRule(),
                 house=a_house(self.public_url),
                 clock=self.clock,
                 trusted_proxies=self.trusted_proxies,

@@ -103,3 +103,17 @@ async def test_another_multipart_body_is_refused_there_too(site: Site) -> None:
     answer = await site.client().post(STOP, files={"action": b"pause"})
     assert answer.status_code == 415
     assert not site.stop.is_paused
+
+
+@pytest.mark.parametrize("path", [COPY, STOP])
+async def test_the_page_of_a_mail_speaks_the_language_of_its_address(site: Site, path: str) -> None:
+    site.speech.language = "en"
+    assert '<html lang="en">' in (await site.get(path, Accept_Language="ja")).text
+    assert "<ruby>" in (await site.get(f"{path}?lang=easy")).text
+
+
+async def test_what_a_school_wrote_stays_japanese_on_an_english_page(site: Site) -> None:
+    page = (await site.get(f"{COPY}?lang=en")).text
+    assert '<h1 lang="ja">明日は臨時休業です</h1>' in page
+    assert '<div class="letter" lang="ja">' in page
+    assert "Emergency" in page

@@ -4,9 +4,7 @@ import re
 
 import pytest
 
-from mailgate.core.registration import Fault
-from mailgate.web.views import Views
-from tests.web.fakes import EXPIRED_TOKEN, GOOD_FORM, OTHER_TOKEN, TOKEN, Site, a_house
+from tests.web.fakes import EXPIRED_TOKEN, GOOD_FORM, OTHER_TOKEN, TOKEN, Site
 
 NEW = f"/j/{TOKEN}/new"
 PASSWORD = GOOD_FORM["password"]
@@ -46,7 +44,7 @@ async def test_the_front_says_what_to_do_when_no_mail_came(site: Site) -> None:
         "touroku@gate.example.jp",
         "gate.example.jp</strong> からのメール",
         "迷惑メール",
-        "/help/#allow",
+        "/help/no-mail",
         "0120-000-000",
     ):
         assert words in page
@@ -197,16 +195,35 @@ async def test_the_form_works_without_the_optional_fields(site: Site) -> None:
     assert (await site.post(NEW, required)).status_code == 303
 
 
-VIEWS = Views(a_house())
+async def test_an_address_that_is_registered_already_is_told_so(site: Site) -> None:
+    site.join.here = ("hanako-y", "jiro-y")
+    page = (await site.get(f"/j/{TOKEN}")).text
+    for words in ("登録されています", "hanako-y", "jiro-y", "もう一度登録する必要はありません"):
+        assert words in page
 
 
-@pytest.mark.parametrize("reason", list(Fault))
-@pytest.mark.parametrize(
-    "field", ["code", "login_id", "password", "name", "kana", "grade", "class_name", "label", "kind", "field_to_come"]
-)
-def test_every_fault_has_words_at_every_field(field: str, reason: Fault) -> None:
-    words = VIEWS._templates.from_string('{% from "faults.html" import fault_words %}{{ fault_words(f, r) }}').render(
-        f=field, r=reason
-    )
-    assert words.endswith("。")
-    assert words != "入力した内容を確かめてください。", f"{reason} has no words in templates/web/faults.html"
+async def test_a_child_on_no_roster_is_told_what_to_check(site: Site) -> None:
+    site.join.on_roster = False
+    await site.post(NEW, GOOD_FORM)
+    page = (await site.get(f"/j/{TOKEN}/done")).text
+    for words in ("名簿に同じお名前が見つかりませんでした", "学校全体への連絡は届きます", "カナ"):
+        assert words in page
+
+
+@pytest.mark.parametrize("language, words", [("ja", "登録の手続き"), ("easy", "<ruby>登録"), ("en", "Registration")])
+async def test_the_pages_of_a_link_speak_the_language_of_its_address(site: Site, language: str, words: str) -> None:
+    site.join.language = language
+    for end in ("", "/new", "/add", "/replace"):
+        page = await site.get(f"/j/{TOKEN}{end}", Accept_Language="fr")
+        assert f'<html lang="{"en" if language == "en" else "ja"}">' in page.text
+    assert words in (await site.get(f"/j/{TOKEN}")).text
+
+
+async def test_the_language_that_was_asked_for_goes_along_from_page_to_page(site: Site) -> None:
+    landing = await site.get(f"/j/{TOKEN}?lang=en")
+    assert f'href="/j/{TOKEN}/new?lang=en"' in landing.text
+    form = await site.get(f"/j/{TOKEN}/new?lang=en")
+    assert f'action="/j/{TOKEN}/new?lang=en"' in form.text
+    done = await site.post(f"/j/{TOKEN}/new?lang=en", GOOD_FORM)
+    assert done.headers["location"] == f"/j/{TOKEN}/done?lang=en"
+    assert "You are registered" in (await site.get(done.headers["location"])).text
