@@ -30,6 +30,10 @@ _ADDRESS_ROWS: Final = """
     INSERT INTO address (id, sealed, lookup, provider, site, created_at)
     SELECT i * 46116860184273, randomblob(60), randomblob(32), 'docomo', 'docomo', :now FROM n
 """
+_STAFF_ROW: Final = """
+    INSERT INTO staff (id, address_id, name, role, scope, pin_hash, submission_hash, totp_sealed, created_at)
+    VALUES (1, 46116860184273, '-', 'board', 'all', '-', '-', x'00', 0)
+"""
 _BROADCAST_ROWS: Final = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
     INSERT INTO broadcast (id, link_id, state, kind, lane, staff_id, source, subject, text, cut, created_at)
@@ -42,7 +46,7 @@ _OUTBOX_ROWS: Final = """
 
 
 async def owing(path: Path, rows: int) -> Folder:
-    """A gate that owes so many rows, of broadcasts to 100,000 addresses."""
+    """A gate that owes so many rows, of broadcasts to 100,000 addresses (or one, to fewer)."""
     folder = await made(path)
     with closing(sqlite3.connect(folder.database, isolation_level=None)) as connection:
         _fill(connection, rows)
@@ -53,11 +57,11 @@ def _fill(connection: sqlite3.Connection, rows: int) -> None:
     run = connection.execute
     for pragma in ("synchronous = OFF", "journal_mode = OFF", "cache_size = -1000000", "temp_store = MEMORY", "foreign_keys = OFF"):
         run(f"PRAGMA {pragma}")
-    now = SystemClock().now()
+    now, addresses = SystemClock().now(), min(rows, _ADDRESSES)
     run("BEGIN")
-    run(_ADDRESS_ROWS, {"now": now, "count": _ADDRESSES})
-    run("INSERT INTO staff VALUES (1, 46116860184273, '-', 'board', 'all', '-', '-', x'00', 0, NULL, 0, 0)")
-    run(_BROADCAST_ROWS, {"now": now, "count": rows // _ADDRESSES})
+    run(_ADDRESS_ROWS, {"now": now, "count": addresses})
+    run(_STAFF_ROW)
+    run(_BROADCAST_ROWS, {"now": now, "count": rows // addresses})
     run(_OUTBOX_ROWS, {"now": now})
     run("COMMIT")
     run("PRAGMA journal_mode = WAL")

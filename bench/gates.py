@@ -33,6 +33,21 @@ _LINE: Final = "雨が続いているため、土曜日に予定していた運�
 # Makes a copy as large as what smtp-source sends with 4,096 octets of content: 4,227, headers and all.
 _TEXT: Final = (_LINE * 12)[:653]
 
+_PUPIL: Final = """
+    INSERT INTO pupil (id, school_id, grade, class_id, name, kana, kana_key, on_roster)
+    VALUES (?, 1, 3, 1, '潮見 花子', 'しおみ はなこ', 'シオミハナコ', 1)
+"""
+_REGISTRATION: Final = """
+    INSERT INTO registration (id, login_id, login_key, password_hash, pupil_id, name, kana, created_at)
+    VALUES (?, ?, ?, '-', ?, '潮見 花子', 'しおみ はなこ', ?)
+"""
+_ADDRESS: Final = """
+    INSERT INTO address (id, sealed, lookup, provider, site, created_at) VALUES (?, ?, ?, 'docomo', 'docomo', ?)
+"""
+_CONTACT: Final = """
+    INSERT INTO contact (id, registration_id, address_id, kind, label, created_at) VALUES (?, ?, ?, 'guardian', '母', ?)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -105,14 +120,14 @@ class _City:
         run, many, now = self._connection.execute, self._connection.executemany, self._now
         run("PRAGMA synchronous = OFF")
         run("PRAGMA cache_size = -400000")
-        run("INSERT INTO school VALUES (1, 'kita-es', '北小学校', 'elementary')")
-        run("INSERT INTO class_ VALUES (1, 1, 3, '1', '3年1組')")
+        run("INSERT INTO school (id, slug, name, kind) VALUES (1, 'kita-es', '北小学校', 'elementary')")
+        run("INSERT INTO class_ (id, school_id, grade, slug, name) VALUES (1, 1, 3, '1', '3年1組')")
         numbers = range(1, recipients + 1)
-        many("INSERT INTO pupil VALUES (?, 1, 3, 1, '潮見 花子', 'しおみ はなこ', 'シオミハナコ', 1)", ((n,) for n in numbers))
-        many("INSERT INTO registration VALUES (?, ?, ?, '-', ?, ?)", ((n, f"hanako{n}", f"hanako{n}", n, now) for n in numbers))
         ids = [self._dice.row_id() for _ in numbers]
-        many("INSERT INTO address VALUES (?, ?, ?, 'docomo', 'docomo', ?, NULL)", self._sealed(ids))
-        many("INSERT INTO contact VALUES (?, ?, ?, 'guardian', '母', ?, NULL)", ((n, n, ids[n - 1], now) for n in numbers))
+        many(_PUPIL, ((n,) for n in numbers))
+        many(_REGISTRATION, ((n, f"hanako{n}", f"hanako{n}", n, now) for n in numbers))
+        many(_ADDRESS, self._sealed(ids))
+        many(_CONTACT, ((n, n, ids[n - 1], now) for n in numbers))
         self._draft(ids[0])
         self._connection.commit()
         run("PRAGMA wal_checkpoint(TRUNCATE)")

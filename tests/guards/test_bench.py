@@ -1,5 +1,7 @@
 """The bench keeps the house's measures, and what it writes says what was measured."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -7,11 +9,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from bench import claims
 from bench.drawing import drawing
 from bench.figures import Spread, percentile, ratios, short
+from bench.gates import made
 from bench.ground import SMOKE
 from bench.machine import Machine
 from bench.parties import parties
+from bench.processes import worker
 from bench.report import Run, report
 from bench.rounds import Played
 from bench.senders import Figures
@@ -76,3 +81,23 @@ def test_the_report_names_what_was_left_out() -> None:
 def test_the_drawing_is_xml_with_a_bar_for_each_rate() -> None:
     picture = ET.fromstring(drawing(a_run(drain=[1.0, 2.0], source=[10.0], postfix_takes=[3.0])))
     assert len(picture.findall("{http://www.w3.org/2000/svg}rect")) == 1 + 3
+
+
+async def test_its_rows_fit_the_schema(tmp_path: Path) -> None:
+    city = await made(tmp_path / "city", recipients=3)
+    owing = await claims.owing(tmp_path / "owing", 5)
+    for folder, table, count in ((city, "contact", 3), (city, "broadcast", 1), (owing, "outbox", 5)):
+        with closing(sqlite3.connect(folder.database)) as connection:
+            assert connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (count,)
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+async def test_its_gate_runs_and_can_be_pointed_elsewhere(tmp_path: Path) -> None:
+    folder = await made(tmp_path / "gate", recipients=1)
+    folder.set_relay(2525, connections=3)
+    relay = folder.settings().relay
+    assert (relay.port, relay.connections) == (2525, 3)
+    async with worker("gate", "serve", folder.path, log=tmp_path / "log") as gate:
+        assert (await gate.hear())["port"]
+        assert (await gate.ask("confirm"))["confirmed_at"]
+        assert (await gate.ask("lateness")).keys() == {"p50", "p99", "max"}
