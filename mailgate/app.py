@@ -94,13 +94,12 @@ class MailSide:
         exempt = (*LOOPBACK, *map(ipaddress.ip_network, settings.smtp.trusted_relays))
         self.sender = Sender(
             db=footing.db,
-            relay=relay_of(settings, footing.clock),
+            relay=relay_of(settings),
             writer=writing_of(footing, vault),
             expander=Expander(db=footing.db, clock=footing.clock),
             clock=footing.clock,
             dice=footing.dice,
             window=settings.relay.window,
-            connections=settings.relay.connections,
             grace_s=_SENDER_GRACE_S,
         )
         self._forget = Forget(db=footing.db, clock=footing.clock)

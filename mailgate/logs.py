@@ -50,6 +50,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "site.paused": "Too many invitations to a site came back as unknown: they wait. A human should look who makes us send them.",
     "site.resumed": "Invitations to a site go out again; so many had waited.",
     "dns.lost": "No name server answers, or none is known; for half a minute nobody is asked, and nothing is refused for want of it.",
+    "relay.turned": "Another of the next servers has our mail now; `server` is its place in line, 0 the first's.",
     "sender.started": "The sender holds its lock; `freed` leases of an earlier run were taken back.",
     "sender.fault_caught": "An exception was caught in the sender; it goes on.",
     "web.fault_caught": "An exception was caught while serving a page; the person saw a plain page with what to do.",

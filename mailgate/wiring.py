@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from mailgate.core.addresses import parse_spec
 from mailgate.core.authentication import Prover
+from mailgate.core.hostport import split_hostport
 from mailgate.footing import Footing
 from mailgate.journeys.addressbook import AddressBook
 from mailgate.journeys.allowance import Allowance
@@ -28,8 +29,9 @@ from mailgate.places import folder
 from mailgate.runtime import Clock
 from mailgate.settings import Settings
 from mailgate.smtp.names import names_of
+from mailgate.smtp.opening import NextServer
 from mailgate.smtp.proof import NetworkProver
-from mailgate.smtp.relay import NextServer, SmtpRelay
+from mailgate.smtp.relay import SmtpRelay
 from mailgate.vault import AddressVault
 from mailgate.web.app import Pages
 
@@ -112,21 +114,24 @@ def send_of(footing: Footing, *, wake: Callable[[], None]) -> Send:
     )
 
 
-def relay_of(settings: Settings, clock: Clock) -> SmtpRelay:
-    """The next server."""
+def relay_of(settings: Settings) -> SmtpRelay:
+    """The next server, and those that stand by."""
     relay = settings.relay
     password = (settings.folder / relay.password_file).read_text().strip() if relay.password_file else ""
-    server = NextServer(
-        host=relay.host,
-        port=relay.port,
-        helo=settings.gate.domain,
-        connections=relay.connections,
-        tls=relay.tls,
-        verify=relay.verify,
-        username=relay.username,
-        password=password,
-    )
-    return SmtpRelay(server, clock=clock)
+    others = [hostport for hostport in map(split_hostport, relay.standby) if hostport is not None]
+    servers = [
+        NextServer(
+            host=host,
+            port=port,
+            helo=settings.gate.domain,
+            tls=relay.tls,
+            verify=relay.verify,
+            username=relay.username,
+            password=password,
+        )
+        for host, port in [(relay.host, relay.port), *others]
+    ]
+    return SmtpRelay(servers, connections=relay.connections, rate=relay.rate, overlap=relay.overlap)
 
 
 def means_of(footing: Footing, wake: Callable[[], None]) -> Means:

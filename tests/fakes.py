@@ -1,12 +1,13 @@
 """Fakes for what only the outside has: time, chance and the next server. They are few, and each keeps the promises of the real one."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 
 from argon2 import PasswordHasher
 
 from mailgate.core.instants import SECOND, Instant
-from mailgate.core.relay import Accepted, Copy, Outcome
+from mailgate.core.relay import CUT, Accepted, Copy, Outcome, Source
 from mailgate.journeys.passwords import Passwords
 
 NEW_YEAR_2026 = Instant(1_767_193_200 * SECOND)  # 2026-01-01 00:00 in Tokyo
@@ -73,62 +74,79 @@ class CheapPasswords(Passwords):
 
 ACCEPTED = Accepted(code=250, text="2.0.0 ok")
 
-Answer = Outcome | BaseException | Callable[[Copy], Outcome]
+Answer = Outcome | Callable[[Copy], Outcome]
 
 
 class ScriptedRelay:
-    """A relay (core.relay.Relay) that answers as it is told and then accepts; `taken` are the copies it was given, in order.
+    """A relay (core.relay.Relay) that answers as it is told and then accepts; `taken` are the copies it took, in order.
 
-    `hold()` lets it take copies without answering, until `let_go()`.
+    `hold()` lets it take copies without answering, until `let_go()`. It may be started again after it was closed.
     """
 
-    def __init__(self, answers: Iterable[Answer] = ()) -> None:
+    def __init__(self, answers: Iterable[Answer] = (), *, connections: int = 16) -> None:
         self._answers = list(answers)
-        self._open = asyncio.Event()
-        self._open.set()
-        self._came = asyncio.Condition()
+        self.connections = connections
+        self._source: Source | None = None
+        self._under_way: dict[int, Copy] = {}  # by its number in `taken`
+        self._holds = False
+        self._news = asyncio.Event()
         self.taken: list[Copy] = []
-        self.under_way = 0
         self.most_under_way = 0
         self.is_closed = False
 
     @property
-    def recipients(self) -> list[str]:
-        return [copy.recipient for copy in self.taken]
+    def under_way(self) -> int:
+        return len(self._under_way)
 
     def hold(self) -> None:
         """Answer nobody from now on."""
-        self._open.clear()
+        self._holds = True
 
     def let_go(self) -> None:
         """Answer everybody again."""
-        self._open.set()
+        self._holds = False
+        for number in list(self._under_way):
+            self._answer(number)
 
     async def came(self, count: int) -> None:
-        """Wait until so many copies were handed over."""
-        async with self._came:
-            await self._came.wait_for(lambda: len(self.taken) >= count)
+        """Wait until so many copies were taken."""
+        while len(self.taken) < count:
+            self._news.clear()
+            await self._news.wait()
 
-    async def hand_over(self, copy: Copy) -> Outcome:
-        answer = self._answers.pop(0) if self._answers else ACCEPTED
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        async with self._came:
+    def start(self, source: Source) -> None:
+        self._source, self.is_closed = source, False
+        self.nudge()
+
+    def nudge(self) -> None:
+        while self._source is not None and not self.is_closed and self.under_way < self.connections:
+            copy = self._source.take()
+            if copy is None:
+                return
             self.taken.append(copy)
-            self._came.notify_all()
-        try:
-            await self._open.wait()
-        finally:
-            self.under_way -= 1
-        match answer:
-            case BaseException():
-                raise answer
-            case Accepted() as outcome:
-                return outcome
-            case _ if callable(answer):
-                return answer(copy)
-            case _:
-                return answer
+            self._under_way[len(self.taken)] = copy
+            self.most_under_way = max(self.most_under_way, self.under_way)
+            self._news.set()
+            asyncio.get_running_loop().call_soon(self._answer, len(self.taken))
 
-    async def close(self) -> None:
+    async def close(self, grace_s: float) -> None:
         self.is_closed = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                while self._under_way:
+                    self._news.clear()
+                    await self._news.wait()
+        for number in list(self._under_way):
+            self._done(number, CUT)
+
+    def _answer(self, number: int) -> None:
+        if self._holds or number not in self._under_way:
+            return
+        answer = self._answers.pop(0) if self._answers else ACCEPTED
+        self._done(number, answer(self._under_way[number]) if callable(answer) else answer)
+        self.nudge()
+
+    def _done(self, number: int, outcome: Outcome) -> None:
+        assert self._source is not None
+        self._source.done(self._under_way.pop(number), outcome)
+        self._news.set()

@@ -76,15 +76,35 @@ class Refused:
 Outcome = Accepted | Deferred | Refused
 
 
-class Relay(Protocol):
-    """The next server, as the sender sees it. Many copies may be handed over at once."""
+# What a relay says of a copy that it was not let finish: it is owed as it was.
+CUT: Final = Deferred(phase=Phase.INTERNAL, code=None, enhanced=None, text="cut off at the end")
 
-    async def hand_over(self, copy: Copy) -> Outcome:
-        """Say what became of the copy. Raises nothing but CancelledError."""
+
+class Source(Protocol):
+    """Where a relay gets its copies, and says what became of them. Both are called in the loop and return at once."""
+
+    def take(self) -> Copy | None:
+        """The copy that goes next. None: there is none, or as many are under way as may be; then the relay is nudged later."""
         ...
 
-    async def close(self) -> None:
-        """Part with the next server politely. Nothing is under way any more."""
+    def done(self, copy: Copy, outcome: Outcome) -> None:
+        """What became of a copy that was taken: once for each. A Deferred in the phase `internal` is an exception of ours."""
+        ...
+
+
+class Relay(Protocol):
+    """The next server, as the sender sees it. It takes its copies itself, as many at once as it has connections."""
+
+    def start(self, source: Source) -> None:
+        """Take copies from there from now on."""
+        ...
+
+    def nudge(self) -> None:
+        """There may be something to take."""
+        ...
+
+    async def close(self, grace_s: float) -> None:
+        """Take no more, let end what is under way within so many seconds, then cut it off; what was taken has been answered then."""
         ...
 
 

@@ -1,22 +1,21 @@
 """Deliver: the sender drains the outbox.
 
-Three kinds of tasks share the work:
+The relay takes copies by itself as its connections come free, and says what became of each (ready.py). Two tasks do the rest:
 - one *feeds*: it lets broadcasts expand, claims what is due one batch ahead of the wire, and has it written. The most urgent copy goes
   first, and when an alarm is claimed, ordinary copies that have not begun are handed back at once;
-- some *work*, as many as the relay has connections: each hands over one copy at a time;
 - one *marks*: what has become of rows is committed by one transaction after the other, without a timer (marks.py).
 
 Rules:
 - A copy is in flight from its first byte until its mark is committed, and at most `window` copies are: a kill duplicates no more.
-- When the relay cannot be reached, each worker that meets it rests, longer each time; who gets through goes on.
-- An exception while a batch is written is narrowed down row by row, and three on one row park that row. A store that does not work is no
-  fault of a row: rows are handed back.
+- What has expired when its turn comes is not given to the relay.
+- A relay that cannot be reached costs a row no attempt; how it rests is its own affair.
+- An exception while a batch is written is narrowed down row by row, and three on one row park that row, those of the relay among them. A
+  store that does not work is no fault of a row: rows are handed back.
 - What is caught here is logged and gone on from, since the next mail is owed all the same. It is the only place that catches everything.
 """
 
 import asyncio
 import contextlib
-import itertools
 import sqlite3
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,8 @@ from mailgate.core.delivery import Event, Lane
 from mailgate.core.instants import MINUTE, later
 from mailgate.core.outages import StoreFull
 from mailgate.core.relay import Copy, Deferred, Phase, Refused, Relay
-from mailgate.journeys.marks import Marks, is_away
+from mailgate.journeys.marks import Marks
+from mailgate.journeys.ready import Ready
 from mailgate.logs import fault_of
 from mailgate.runtime import Clock, Dice
 from mailgate.store import outbox
@@ -88,12 +88,10 @@ class Sender:
         dice: Dice,
         node: str = "gate",
         window: int = 64,
-        connections: int = 16,
         batch: int = BATCH,
         grace_s: float = 10.0,
         look_s: float = 1.0,  # between two looks when nobody wakes it
         pause_s: float = 1.0,  # after a fault
-        rests_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0),
     ) -> None:
         self._db = db
         self._relay = relay
@@ -101,17 +99,13 @@ class Sender:
         self._expander = expander
         self._clock = clock
         self._node = node
-        self._connections = connections
         self._batch = batch
         self._grace_s = grace_s
         self._look_s = look_s
         self._pause_s = pause_s
-        self._rests_s = rests_s
         self._marks = Marks(db=db, clock=clock, dice=dice, node=node, window=window)
         self._stir = asyncio.Event()  # the feeder should look
-        self._ready: asyncio.PriorityQueue[tuple[Lane, int, Claimed, Copy]] = asyncio.PriorityQueue()
-        self._order = itertools.count()
-        self._under_way = 0
+        self._ready = Ready(self._marks, clock, low=batch // 2, on_low=self._stir.set)
         self._is_leaving = False
         self._renewed_at = clock.monotonic()
 
@@ -121,16 +115,18 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until told to stop; then let copies under way end within the grace, hand back the rest, and close the relay."""
-        await self._begin(stop)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._watch(stop)), group.create_task(self._mark())]
-            tasks += [group.create_task(self._work()) for _ in range(self._connections)]
-            await self._feed(stop)
-            await self._let_end()
-            for task in tasks:
-                task.cancel()
-        await self._leave()
-        await self._relay.close()
+        try:
+            await self._begin(stop)
+            self._relay.start(self._ready)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._watch(stop)), group.create_task(self._mark())]
+                await self._feed(stop)
+                await self._let_end()
+                for task in tasks:
+                    task.cancel()
+            await self._leave()
+        finally:
+            await self._relay.close(0)  # has happened, unless somebody cut us down
 
     async def _begin(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -149,11 +145,14 @@ class Sender:
         self._stir.set()
 
     async def _let_end(self) -> None:
+        loop = asyncio.get_running_loop()
+        over_at = loop.time() + self._grace_s
         self._is_leaving = True
-        self._hand_back(*Lane)
+        self._ready.hand_back(Lane)
+        await self._relay.close(self._grace_s)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._grace_s):
-                while self._under_way or self._marks.is_owing:
+            async with asyncio.timeout_at(max(over_at, loop.time() + self._pause_s)):
+                while self._marks.is_owing:
                     self._stir.clear()
                     await self._stir.wait()
 
@@ -178,7 +177,9 @@ class Sender:
     async def _look(self) -> bool:
         """Do what there is to do. True: look again at once."""
         more = await _caught(self._expander.step())
-        if not await self._write(rows := await self._claim()):
+        works = await self._write(rows := await self._claim())
+        self._nudge()
+        if not works:
             await asyncio.sleep(self._pause_s)
         if not rows or self._marks.drained:
             self._marks.drained = False
@@ -188,24 +189,16 @@ class Sender:
 
     async def _claim(self) -> list[Claimed]:
         """A batch when less than half of one waits; what is urgent comes on top of a full one."""
-        waiting = self._ready.qsize()
-        has_room = waiting <= self._batch // 2
-        lanes, limit = (tuple(Lane), self._batch) if has_room else (_URGENT, 2 * self._batch - waiting)
+        has_room = self._ready.waiting <= self._batch // 2
+        lanes, limit = (tuple(Lane), self._batch) if has_room else (_URGENT, 2 * self._batch - self._ready.waiting)
         now = self._clock.now()
         async with self._db.write() as tx:
             rows = await outbox.claim(tx, now=now, until=later(now, LEASE), node=self._node, limit=limit, lanes=lanes)
+        rows = [row for row in rows if self._marks.in_flight(row.id) is None]  # it may be so if its lease had run out
         self._marks.hold(rows)
         if any(row.lane is Lane.ALARM for row in rows):
-            self._hand_back(Lane.ORDINARY)
+            self._ready.hand_back([Lane.ORDINARY])
         return rows
-
-    def _hand_back(self, *lanes: Lane) -> None:
-        """Owe again what has not begun in some lanes."""
-        for job in [self._ready.get_nowait() for _ in range(self._ready.qsize())]:
-            if job[0] in lanes:
-                self._marks.ended(job[2], Event.RELEASE)
-            else:
-                self._ready.put_nowait(job)
 
     async def _keep_leases(self) -> None:
         if self._clock.monotonic() - self._renewed_at < _RENEW_AFTER_S:
@@ -243,39 +236,17 @@ class Sender:
         for row in rows:
             match answers.get(row.id):
                 case Copy() as copy:
-                    self._ready.put_nowait((row.lane, next(self._order), row, copy))
+                    self._ready.add(row, copy)
                 case Unmakeable(permanent=permanent):
                     self._marks.answered(row, _NOTHING if permanent else _NOTHING_YET)
                 case None:
                     self._marks.stumbled(row, "no answer")
 
-    # Working
-
-    async def _work(self) -> None:
-        away = 0  # how often in a row the relay was not there
-        while True:
-            await self._marks.place()
-            _, _, row, copy = await self._ready.get()
-            if self._ready.qsize() == self._batch // 2:
-                self._stir.set()
-            if row.expires_at <= self._clock.now():
-                self._marks.ended(row, Event.EXPIRE)
-                self._marks.leave_place()
-                continue
-            away = 0 if await self._hand_over(row, copy) else away + 1
-            if away:
-                await asyncio.sleep(self._rests_s[min(away, len(self._rests_s)) - 1])
-
-    async def _hand_over(self, row: Claimed, copy: Copy) -> bool:
-        """False: the relay is not there."""
-        self._under_way += 1
-        outcome = await _caught(self._relay.hand_over(copy))
-        self._under_way -= 1
-        if isinstance(outcome, Exception):
-            self._marks.stumbled(row, type(outcome).__name__, in_flight=True)
-            return True
-        self._marks.answered(row, outcome, in_flight=True)
-        return not is_away(outcome)
+    def _nudge(self) -> None:
+        try:
+            self._relay.nudge()
+        except Exception as error:  # noqa: BLE001  it looks again at the next nudge
+            log.warning("sender.fault_caught", fault=fault_of(error))
 
     # Marking
 
@@ -286,6 +257,8 @@ class Sender:
             while self._marks.is_owing:
                 if isinstance(await _caught(self._marks.commit()), Exception):
                     await asyncio.sleep(self._pause_s)
+                else:
+                    self._nudge()
             if self._marks.drained or self._is_leaving:
                 self._stir.set()
 

@@ -2,7 +2,8 @@
 
 - A row is held from its claim until the COMMIT of what became of it. What could not be committed stays where it is and is in the next
   transaction: nothing is forgotten, and saying it twice changes nothing.
-- A place of the window is taken before the first byte of a copy goes out, and is free again only after that COMMIT.
+- A row takes off before the first byte of its copy goes out. From then on it has a place of the window, which is free again only after
+  that COMMIT.
 - What an outcome means is decided here, once: accepted ends, refused ends, all else is tried again by the schedule of its lane. A relay
   that cannot be reached costs a row no attempt. An exception costs no attempt either; three on one row park it.
 """
@@ -10,8 +11,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -29,12 +29,10 @@ MAX_FAULTS: Final = 3
 RELAY_AWAY: Final = 5 * SECOND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
+class _Result(NamedTuple):
     row: Claimed
     event: Event
     mark: Mark | None = None  # None: nobody answered anything
-    in_flight: bool = False  # it has a place of the window
 
 
 class Marks:
@@ -45,9 +43,10 @@ class Marks:
         self._clock = clock
         self._dice = dice
         self._node = node
-        self._window = asyncio.Semaphore(window)
         self._held: dict[int, Claimed] = {}
         self._held_of: Counter[int] = Counter()
+        self._in_flight: dict[int, Claimed] = {}
+        self._window = window
         self._results: list[_Result] = []
         self.some = asyncio.Event()
         self.drained = False
@@ -59,19 +58,24 @@ class Marks:
             if row.broadcast_id is not None:
                 self._held_of[row.broadcast_id] += 1
 
-    async def place(self) -> None:
-        """Wait for a place of the window."""
-        await self._window.acquire()
+    @property
+    def is_full(self) -> bool:
+        """The window has no place."""
+        return len(self._in_flight) >= self._window
 
-    def leave_place(self) -> None:
-        """A place was not needed: no byte went out."""
-        self._window.release()
+    def take_off(self, row: Claimed) -> None:
+        """A row's copy goes out now."""
+        self._in_flight[row.id] = row
+
+    def in_flight(self, id_: int) -> Claimed | None:
+        """The row whose copy is out, or back and not marked."""
+        return self._in_flight.get(id_)
 
     def ended(self, row: Claimed, event: Event) -> None:
         """A row is handed back or has expired: nobody answered anything."""
-        self._add(_Result(row=row, event=event))
+        self._add(_Result(row, event))
 
-    def answered(self, row: Claimed, outcome: Outcome, *, in_flight: bool = False) -> None:
+    def answered(self, row: Claimed, outcome: Outcome) -> None:
         """An outcome for a row."""
         now = self._clock.now()
         match outcome:
@@ -99,9 +103,9 @@ class Marks:
                     due_at=Instant(due_at),
                     attempts=attempts,
                 )
-        self._add(_Result(row=row, event=event, mark=mark, in_flight=in_flight))
+        self._add(_Result(row, event, mark))
 
-    def stumbled(self, row: Claimed, fault: str, *, in_flight: bool = False) -> None:
+    def stumbled(self, row: Claimed, fault: str) -> None:
         """An exception was caught while working on this very row."""
         faults = row.faults + 1
         mark = Mark(
@@ -115,7 +119,7 @@ class Marks:
             faults=1,
         )
         event = Event.PARK if faults >= MAX_FAULTS else Event.DEFER
-        self._add(_Result(row=row, event=event, mark=mark, in_flight=in_flight))
+        self._add(_Result(row, event, mark))
 
     def hand_back_all(self) -> None:
         """Owe again whatever is held and has no result: the sender leaves."""
@@ -157,8 +161,8 @@ class Marks:
         row = result.row
         if self._held.get(row.id) is row:  # else it was handed back and claimed again by the very same COMMIT
             del self._held[row.id]
-        if result.in_flight:
-            self._window.release()
+        if self._in_flight.get(row.id) is row:
+            del self._in_flight[row.id]
         if row.broadcast_id is not None:
             self._held_of[row.broadcast_id] -= 1
             if self._held_of[row.broadcast_id] == 0:

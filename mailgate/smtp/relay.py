@@ -1,295 +1,279 @@
 """The way out: copies handed to the next server over connections that stay open.
 
-- One recipient in each transaction (MR-38). What goes out between the brackets is exactly the copy's recipient: commands are written by
-  us, since a library's clean-up turns `a[b@x` into the mailbox of somebody else. Both ends are read by our own rule first (MR-43).
-- Each step sets the phase before it begins, so that whatever goes wrong is filed under the step it went wrong in (MR-50).
-- A connection carries up to MAILS_EACH mails and is then replaced; an envelope that was left open is reset before the next one. One that
-  fails, is answered 421 or falls out of step is dropped. Servers close idle connections, which shows only at the next use: when a kept
-  connection breaks before the next envelope has begun, nothing was said yet, and the copy takes a new one.
-- After the final dot the answer is waited for 600 s (RFC 5321 section 4.5.3.2.6): who hangs up earlier makes duplicates (RFC 1047).
-- What a server says about itself or about our login is no verdict on a copy: only a 5xx to MAIL, RCPT, DATA or the final dot refuses.
-
-Transactions go command by command. Nothing outside `_Line.transact` knows that.
+- A connection takes its next copy itself when the last one has ended: there is no task and no future for a copy. Connections open as there
+  is work for them, up to as many as are set; a task opens one, with its first copy in hand.
+- One recipient in each transaction (MR-38). What goes out between the brackets is the copy's recipient; commands are written by us, and
+  both ends are read by our own rule first (MR-43).
+- When the server cannot be reached, the copy is given back as put off before any copy was named, and the place of that connection rests,
+  longer each time; others go on. When nobody gets through, a standby has its turn (core.standby).
+- What the server has taken cannot be halted any more, so one that is slower than we are is given no more than a set rate (core.pace).
+- Whatever was taken is answered exactly once. What `close` cuts off is answered CUT.
 """
 
 import asyncio
 import contextlib
-import ssl
-from dataclasses import dataclass, field
-from typing import Final, Literal
+import io
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from aiosmtplib import (
-    SMTP,
-    SMTPException,
-    SMTPHeloError,
-    SMTPRecipientsRefused,
-    SMTPResponse,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-)
+import structlog
 
-from mailgate.core.addresses import BadPath, parse_spec
-from mailgate.core.relay import BEFORE_ANY_COPY, Accepted, Copy, Deferred, Outcome, Phase, Refused, enhanced_of, masked
-from mailgate.runtime import Clock
+from mailgate.core.addresses import is_spec
+from mailgate.core.pace import Pace
+from mailgate.core.relay import CUT, Copy, Deferred, Outcome, Phase, Refused, Source
+from mailgate.core.standby import Standby
+from mailgate.smtp.connection import Connection, Server
+from mailgate.smtp.opening import FAULTS, NextServer, Opened, Opening, Patience, outcome_of, tls_context
 
-MAILS_EACH: Final = 100  # some carriers count what comes over one connection
+log = structlog.get_logger()
 
-# 5xx that are not about the copy: out of step, no such command, no mail taken here at all, and all that is about our login or TLS.
-_NOT_ABOUT_THE_COPY: Final = frozenset({502, 503, 521, 530, 534, 535, 538})
-_CLOSING: Final = 421
-_OUT_OF_STEP: Final = 503
-# What a socket, TLS or the SMTP library raise when the other side misbehaves.
-_FAULTS: Final = (SMTPException, OSError, ValueError, RuntimeError, TypeError)
+_CUTTING_S: Final = 1.0  # transports say within a turn of the loop that they are closed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextServer:
-    """The server that takes all our mail, and how we come to it."""
+@dataclass(slots=True, eq=False)
+class _Place:
+    """Room for one connection."""
 
-    host: str
-    port: int
-    helo: str  # our own name
-    connections: int = 16
-    tls: Literal["none", "offered", "required"] = "offered"
-    verify: bool = False
-    username: str = ""  # "": no login; with one, `offered` means `required`
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How many seconds are waited for what."""
-
-    connect: float = 30
-    command: float = 120
-    final_dot: float = 600
-    idle: float = 60  # a connection that rested longer is not used again
-    goodbye: float = 5
+    away: int = 0  # how often in a row the server was not there
 
 
 class SmtpRelay:
     """A relay (core.relay.Relay) that speaks SMTP."""
 
-    def __init__(self, server: NextServer, *, clock: Clock, patience: Patience | None = None) -> None:
-        self._server = server
-        self._clock = clock
+    def __init__(
+        self,
+        servers: Sequence[NextServer],
+        *,
+        connections: int = 16,
+        rate: float = 0,
+        overlap: bool = False,
+        patience: Patience | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._servers = [Server(at, line, tls_context(at)) for line, at in enumerate(servers)]
         self._patience = patience or Patience()
-        self._tls = None if server.tls == "none" else _context(verify=server.verify)
-        self._places = asyncio.Semaphore(server.connections)
-        self._kept: list[_Line] = []  # the one used last is used next, so that a lull lets the others go
+        self._standby = Standby(len(servers), away_s=self._patience.away)
+        self._pace = Pace(rate) if rate else None
+        self._overlap = overlap
+        self._source: Source | None = None
+        # Places, each in one of three: nobody there, resting because the server was away, or with a connection (or a task that opens one).
+        self._shut = [_Place() for _ in range(connections)]
+        self._resting: dict[_Place, asyncio.TimerHandle] = {}
+        self._open: dict[Connection, _Place | None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: list[Connection] = []  # the one used last is used next, so that a lull lets the others go
+        self._pacing: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._all_shut = asyncio.Event()
 
-    async def hand_over(self, copy: Copy) -> Outcome:
-        """Say what became of the copy. Raises nothing but CancelledError."""
-        fault = unfit(copy)
-        if fault is not None:
-            return Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text=fault)
-        async with self._places:
-            line = await self._kept_line()
-            if line is not None:
-                outcome = await self._through(line, copy)
-                if line.is_open or line.phase is not Phase.MAIL:
-                    return outcome
-            return await self._through(_Line(self._server, self._patience, self._tls), copy)
+    def start(self, source: Source) -> None:
+        """Take copies from there from now on."""
+        self._source = source
+        self.nudge()
 
-    async def close(self) -> None:
-        """Part with the server politely. Nothing is under way any more."""
-        lines, self._kept = self._kept, []
-        await asyncio.gather(*[line.part() for line in lines])
+    def nudge(self) -> None:
+        """There may be something to take."""
+        while self._finds_idle() or self._shut:
+            copy = self._next()
+            if copy is None:
+                return
+            if self._idle:
+                self._idle.pop().carry(copy)
+            else:
+                self._fill(self._shut.pop(), copy)
 
-    async def _kept_line(self) -> "_Line | None":
-        while self._kept:
-            line = self._kept.pop()
-            rested = self._clock.monotonic() - line.used_at
-            if line.is_open and line.mails < MAILS_EACH and rested <= self._patience.idle:
-                return line
-            await line.part()
+    async def close(self, grace_s: float) -> None:
+        """Take no more, let end what is under way within so many seconds, then cut it off; what was taken has been answered then."""
+        self._closing = True
+        for timer in (self._pacing, self._looking, *self._resting.values()):
+            if timer is not None:
+                timer.cancel()
+        while self._finds_idle():
+            self._idle.pop().part()
+        self._end_of_something()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._all_shut.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in [*self._open]:
+            connection.cut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CUTTING_S):
+                await self._all_shut.wait()
+
+    # Taking
+
+    def _next(self) -> Copy | None:
+        """The next copy that may go out now."""
+        if self._source is None or self._closing or self._is_paced():
+            return None
+        while (copy := self._source.take()) is not None:
+            fault = unfit(copy)
+            if fault is None:
+                if self._pace is not None:
+                    self._pace.spend(self._loop.time())
+                return copy
+            self.ended(copy, Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text=fault))
         return None
 
-    async def _through(self, line: "_Line", copy: Copy) -> Outcome:
-        finished = False
+    def _is_paced(self) -> bool:
+        """It is too early for one more. Then we look again when it is not."""
+        if self._pace is None:
+            return False
+        wait_s = self._pace.wait_s(self._loop.time())
+        if wait_s and self._pacing is None:
+            self._pacing = self._loop.call_later(wait_s, self._look_again)
+        return wait_s > 0
+
+    def _look_again(self) -> None:
+        self._pacing = None
+        self.nudge()
+
+    def _finds_idle(self) -> bool:
+        while self._idle and not self._idle[-1].is_ready:  # lost or given up since it was put there
+            self._idle.pop()
+        return bool(self._idle)
+
+    # What a connection asks (connection.Desk)
+
+    def next_for(self, connection: Connection) -> Copy | None:
+        """What it carries next."""
+        return None if self._is_to_part(connection) else self._next()
+
+    def ended(self, copy: Copy, outcome: Outcome) -> None:
+        """What became of a copy."""
+        assert self._source is not None
+        self._source.done(copy, outcome)
+
+    def rests(self, connection: Connection) -> None:
+        """It has nothing to carry."""
+        if self._closing or self._is_to_part(connection):
+            connection.part()
+        else:
+            self._idle.append(connection)
+
+    def lost(self, connection: Connection, left: Copy | None) -> None:
+        """It is no more."""
+        connection.server.open -= 1
+        place = self._open.pop(connection)
+        if left is not None and place is not None and not self._closing:
+            self._fill(place, left)
+            return
+        if left is not None:
+            self.ended(left, CUT)
+        if place is not None:
+            self._shut.append(place)
+        self._end_of_something()
+        self.nudge()
+
+    def _is_to_part(self, connection: Connection) -> bool:
+        return connection.is_worn or connection.server.line != self._standby.turn
+
+    # Opening
+
+    def _fill(self, place: _Place, copy: Copy) -> None:
+        self._run(self._bring(self._servers[self._standby.turn], place, copy))
+
+    async def _bring(self, server: Server, place: _Place, copy: Copy) -> None:
+        """Open a connection for a copy."""
+        begun = self._loop.time()
+        opening = Opening(server.at, self._patience, server.tls)
         try:
-            if not line.is_open:
-                await line.open()
-            outcome = await line.transact(copy)
-            finished = True
-        except _FAULTS as error:
-            outcome = outcome_of(error, phase=line.phase, about=copy.recipient)
+            opened = await opening.run()
+        except FAULTS as error:
+            self.ended(copy, outcome_of(error, phase=opening.phase))
+            self._was_away(server, place, begun)
+        except BaseException as error:
+            self._shut.append(place)
+            is_ours = not isinstance(error, asyncio.CancelledError)
+            self.ended(copy, Deferred(phase=Phase.INTERNAL, code=None, enhanced=None, text=type(error).__name__) if is_ours else CUT)
+            raise
+        else:
+            place.away = 0
+            self._connected(server, opened, place).carry(copy)
+
+    def _connected(self, server: Server, opened: Opened, place: _Place | None) -> Connection:
+        connection = Connection(server, opened, self, self._patience, overlap=self._overlap)
+        self._open[connection] = place
+        server.open += 1
+        if self._standby.reached(server.line):
+            self._turned()
+        return connection
+
+    def _was_away(self, server: Server, place: _Place, begun: float) -> None:
+        if self._standby.failed(server.line, begun=begun, now=self._loop.time(), in_use=server.open > 0):
+            self._turned()
+        rests, place.away = self._patience.rests, place.away + 1
+        self._resting[place] = self._loop.call_later(rests[min(place.away, len(rests)) - 1], self._rested, place)
+        if server.line != self._standby.turn:
+            self._all_rested()
+
+    def _rested(self, place: _Place) -> None:
+        del self._resting[place]
+        self._shut.append(place)
+        self.nudge()
+
+    def _turned(self) -> None:
+        """Another server has the turn. What is idle at the one before says goodbye."""
+        log.warning("relay.turned", server=self._standby.turn)
+        while self._finds_idle():
+            self._idle.pop().part()
+        self._all_rested()
+        self._look_for_first_later()
+
+    def _all_rested(self) -> None:
+        """Nobody rests for a server that does not have the turn."""
+        for place, timer in self._resting.items():
+            timer.cancel()
+            place.away = 0
+            self._shut.append(place)
+        self._resting.clear()
+        self._loop.call_soon(self.nudge)
+
+    def _look_for_first_later(self) -> None:
+        if self._standby.turn and self._looking is None and not self._closing:
+            self._looking = self._loop.call_later(self._patience.look, lambda: self._run(self._look_for_first()))
+
+    async def _look_for_first(self) -> None:
+        """While another one has the turn: is the first there again?"""
+        first = self._servers[0]
+        try:
+            opened = await Opening(first.at, self._patience, first.tls).run()
+        except FAULTS:
+            pass
+        else:
+            self._connected(first, opened, None).part()
         finally:
-            if not finished:
-                line.drop()
-        if line.is_open:
-            line.used_at = self._clock.monotonic()
-            self._kept.append(line)
-        return outcome
+            self._looking = None
+        self._look_for_first_later()
 
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ran)
 
-class _Line:
-    """One connection: the library opens it, we speak on it."""
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._end_of_something()
 
-    def __init__(self, server: NextServer, patience: Patience, tls: ssl.SSLContext | None) -> None:
-        self._server = server
-        self._patience = patience
-        self._smtp = SMTP(
-            hostname=server.host,
-            port=server.port,
-            local_hostname=server.helo,
-            start_tls=False,  # by us, so that its phase is known
-            # Its own time-outs are asyncio.wait_for, which before Python 3.12 lets a cancellation go under when the answer comes in the
-            # same moment: the copy would go on, for minutes. All waiting is limited here, by asyncio.timeout.
-            timeout=None,
-            tls_context=tls,
-        )
-        self._envelope_open = False
-        self.phase = Phase.CONNECT
-        self.mails = 0
-        self.used_at = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        return self._smtp.is_connected
-
-    async def open(self) -> None:
-        """Connect, greet, secure, log in."""
-        server, smtp = self._server, self._smtp
-        self.phase = Phase.CONNECT
-        async with asyncio.timeout(self._patience.connect):
-            await smtp.connect()
-        await self._greet()
-        if self._wants_tls():
-            self.phase = Phase.TLS
-            async with asyncio.timeout(self._patience.connect):
-                await smtp.starttls()
-            await self._greet()
-        if server.username:
-            self.phase = Phase.AUTH
-            async with asyncio.timeout(self._patience.command):
-                await smtp.login(server.username, server.password)
-
-    async def _greet(self) -> None:
-        self.phase = Phase.EHLO
-        async with asyncio.timeout(self._patience.command):
-            try:
-                await self._smtp.ehlo()
-            except SMTPHeloError:
-                await self._smtp.helo()
-
-    def _wants_tls(self) -> bool:
-        match self._server.tls:
-            case "none":
-                return False
-            case "required":
-                return True
-            case "offered":  # a password is not for everybody on the way to read
-                return bool(self._server.username) or self._smtp.supports_extension("starttls")
-
-    async def transact(self, copy: Copy) -> Outcome:
-        """One mail to one recipient."""
-        self.phase = Phase.MAIL
-        if self._envelope_open and not _is_yes(await self._say(b"RSET")):
-            raise SMTPServerDisconnected("the envelope before cannot be reset")
-        self._envelope_open = False
-        reply = await self._say(b"MAIL", b"FROM:<%b>" % copy.sender.encode("ascii"))
-        if not _is_yes(reply):
-            return self._no(reply, copy)
-        self._envelope_open = True
-        self.phase = Phase.RCPT
-        reply = await self._say(b"RCPT", b"TO:<%b>" % copy.recipient.encode("ascii"))
-        if not _is_yes(reply):
-            return self._no(reply, copy)
-        self.phase = Phase.DATA
-        reply = await self._say(b"DATA")
-        if reply.code != 354:
-            return self._no(reply, copy)
-        self.phase = Phase.EOD
-        reply = await self._content(stuffed(copy.content))
-        self._envelope_open = False
-        self.mails += 1
-        if not _is_yes(reply):
-            return self._no(reply, copy)
-        return Accepted(code=reply.code, text=masked(reply.message, about=copy.recipient))
-
-    async def _say(self, *words: bytes) -> SMTPResponse:
-        async with asyncio.timeout(self._patience.command):
-            return await self._smtp.execute_command(*words)
-
-    async def _content(self, data: bytes) -> SMTPResponse:
-        protocol = self._smtp.protocol
-        if protocol is None:
-            raise SMTPServerDisconnected("the connection was lost before the content")
-        protocol.write(data)
-        async with asyncio.timeout(self._patience.final_dot):
-            return await protocol.read_response()
-
-    def _no(self, reply: SMTPResponse, copy: Copy) -> Deferred | Refused:
-        """A reply that is no yes. The connection goes on unless the server leaves it or has lost its place."""
-        if reply.code in (_CLOSING, _OUT_OF_STEP) or not 400 <= reply.code <= 599:
-            self.drop()
-        return negative(self.phase, reply.code, reply.message, about=copy.recipient)
-
-    async def part(self) -> None:
-        """Say goodbye and close."""
-        with contextlib.suppress(*_FAULTS):
-            async with asyncio.timeout(self._patience.goodbye):
-                await self._smtp.quit()
-        self.drop()
-
-    def drop(self) -> None:
-        self._smtp.close()
+    def _end_of_something(self) -> None:
+        if self._closing and not self._open and not self._tasks:
+            self._all_shut.set()
 
 
 def unfit(copy: Copy) -> str | None:
     """Why a copy is not one to put on the wire, or None."""
-    try:
-        parse_spec(copy.sender)
-        parse_spec(copy.recipient)
-    except BadPath:
+    if not (is_spec(copy.sender) and is_spec(copy.recipient)):
         return "the envelope is not one that we send"
-    line_ends = copy.content.count(b"\r\n")
-    if copy.content.count(b"\r") != line_ends or copy.content.count(b"\n") != line_ends:
+    line_ends = io.IncrementalNewlineDecoder(None, translate=False)  # sees in one pass which kinds there are
+    try:
+        line_ends.decode(copy.content.decode("ascii"), final=True)
+    except UnicodeDecodeError:
+        return "the content is not ASCII"
+    if line_ends.newlines not in (None, "\r\n"):
         return "a line of the content does not end in CRLF"
     return None
-
-
-def stuffed(content: bytes) -> bytes:
-    """The content as it goes over the wire, final dot included (RFC 5321 section 4.5.2)."""
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
-    if content.startswith(b"."):
-        content = b"." + content
-    return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
-
-
-def outcome_of(error: Exception, *, phase: Phase, about: str = "") -> Deferred | Refused:
-    """What an exception of the library, of a socket or of TLS means for the copy that was under way."""
-    match error:
-        case SMTPRecipientsRefused(recipients=[first, *_]):
-            return negative(Phase.RCPT, first.code, first.message, about=about)
-        case SMTPResponseException():
-            return negative(phase, error.code, error.message, about=about)
-        case _:
-            return Deferred(
-                phase=phase, code=None, enhanced=None, text=masked(str(error) or type(error).__name__, about=about)
-            )
-
-
-def negative(phase: Phase, code: int, text: str, *, about: str = "") -> Deferred | Refused:
-    """What a reply that is no yes means. What is not understood is Deferred."""
-    final = phase not in BEFORE_ANY_COPY and 500 <= code <= 599 and code not in _NOT_ABOUT_THE_COPY
-    return (Refused if final else Deferred)(
-        phase=phase,
-        code=code if 200 <= code <= 599 else None,
-        enhanced=enhanced_of(text),
-        text=masked(text, about=about),
-    )
-
-
-def _is_yes(reply: SMTPResponse) -> bool:
-    return 200 <= reply.code <= 299
-
-
-def _context(*, verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -7,9 +7,11 @@ from mailgate.core.addresses import (
     Address,
     BadPath,
     NullPath,
+    is_spec,
     parse_path,
     parse_recipient,
     parse_spec,
+    writings,
 )
 
 LOCAL_CHARACTERS = "abcXYZ019!#$%&'*+/=?^_`{|}~.-"
@@ -220,3 +222,48 @@ def test_a_recipient_is_never_null_and_has_a_domain(text: str) -> None:
 
 def test_any_other_recipient_is_read_as_a_path() -> None:
     assert parse_recipient("<Touroku@GATE.example.jp>", domain="gate.example.jp").key == "touroku@gate.example.jp"
+
+
+def reads(text: str) -> bool:
+    try:
+        parse_spec(text)
+    except BadPath:
+        return False
+    return True
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.text('<>@":\\,.ab \r\n\0'),
+        st.builds("{}@{}".format, LOCALS, DOMAINS),
+        st.builds('"{}"@{}'.format, LOCALS, DOMAINS),
+        st.builds("{}@{}".format, LOCALS, st.text("ab.-", max_size=260)),
+    )
+)
+def test_the_quick_look_sees_what_the_reader_reads(text: str) -> None:
+    assert is_spec(text) is reads(text)
+
+
+@pytest.mark.parametrize("domain", ["a" * 63 + "." + "b" * 63 + "." + "c" * 61, "a" * 63 + "." + "b" * 63 + "." + "c" * 62])
+def test_the_quick_look_counts_as_the_reader_does(domain: str) -> None:
+    spec = f"{'x' * 64}@{domain}"
+    assert is_spec(spec) is reads(spec) is (len(spec) <= 254)
+
+
+@pytest.mark.parametrize(
+    "plain, quoted",
+    [
+        ("a..b@docomo.ne.jp", '"a..b"@docomo.ne.jp'),
+        (".a@docomo.ne.jp", '".a"@docomo.ne.jp'),
+        ("A.@Ezweb.ne.jp", '"A."@Ezweb.ne.jp'),
+        (".@ezweb.ne.jp", '"."@ezweb.ne.jp'),
+    ],
+)
+def test_odd_dots_are_written_in_two_ways(plain: str, quoted: str) -> None:
+    assert writings(plain) == writings(quoted) == (plain, quoted)
+
+
+@pytest.mark.parametrize("spec", ["a.b@docomo.ne.jp", "-a@ezweb.ne.jp", "a@ezweb.ne.jp", '"a.b"@docomo.ne.jp'])
+def test_ordinary_dots_are_written_in_one(spec: str) -> None:
+    assert writings(spec) is None

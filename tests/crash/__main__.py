@@ -109,13 +109,20 @@ def _row(name: str, *cells: object) -> str:
 async def _worker(tally: Tally, folder: Path, arguments: Sequence[str]) -> None:
     """Run a worker and hear what it says."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.crash", str(tally.wanted), "--folder", str(folder), *arguments), stdout=PIPE, cwd=ROOT
+        *(sys.executable, "-m", "tests.crash", str(tally.wanted), "--folder", str(folder), *arguments),
+        stdout=PIPE,
+        cwd=ROOT,
+        start_new_session=True,  # Ctrl-C is for the leader
     )
     assert process.stdout is not None
-    async for line in process.stdout:
-        tally.hear(json.loads(line))
-    if await process.wait() != 0:
-        tally.faults.append(f"a worker ended with {process.returncode}; kept: {folder}")
+    try:
+        async for line in process.stdout:
+            tally.hear(json.loads(line))
+        if await process.wait() != 0:
+            tally.faults.append(f"a worker ended with {process.returncode}; kept: {folder}")
+    finally:
+        if process.returncode is None:
+            process.kill()  # its gates and its sink end with it
 
 
 async def _tell(tally: Tally) -> None:
@@ -133,12 +140,14 @@ async def lead(kills: int, workers: int, seed: str) -> int:
     tally = Tally(kills)
     say(f"{kills} kills by {workers} workers, seed {seed}, window {WINDOW}")
     telling = asyncio.create_task(_tell(tally))
-    async with asyncio.TaskGroup() as group:
-        for share in range(workers):
-            arguments = ["--seed", seed, "--share", f"{share}/{workers}"]
-            group.create_task(_worker(tally, folder / f"worker-{share}", arguments))
-    telling.cancel()
-    say(f"\n{tally.table()}\n")
+    try:
+        async with asyncio.TaskGroup() as group:
+            for share in range(workers):
+                arguments = ["--seed", seed, "--share", f"{share}/{workers}"]
+                group.create_task(_worker(tally, folder / f"worker-{share}", arguments))
+    finally:  # also when somebody has had enough
+        telling.cancel()
+        say(f"\n{tally.table()}\n")
     minutes = (time.monotonic() - tally.begun) / 60
     say(f"{len(tally.deaths)} kills in {minutes:.1f} minutes, {tally.pace:.1f} a minute.")
     say(f"{tally.sums['promises']} answers that promise something; {tally.sums['recipients']} deliveries, {tally.sums['copies']} copies.")
@@ -159,11 +168,14 @@ def main() -> int:
     parser.add_argument("--share", help="I/N: be the I-th of N workers")
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    if given.share is None:
-        return asyncio.run(lead(given.kills, min(given.workers, given.kills), given.seed))
-    share, _, workers = given.share.partition("/")
-    instants = dealt(given.kills, seed=given.seed)[int(share) :: int(workers)]
-    asyncio.run(work(given.folder, seed=f"{given.seed}.{share}", instants=instants))
+    try:
+        if given.share is None:
+            return asyncio.run(lead(given.kills, min(given.workers, given.kills), given.seed))
+        share, _, workers = given.share.partition("/")
+        instants = dealt(given.kills, seed=given.seed)[int(share) :: int(workers)]
+        asyncio.run(work(given.folder, seed=f"{given.seed}.{share}", instants=instants))
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

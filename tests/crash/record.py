@@ -126,7 +126,7 @@ class NextServer:
     async def start(self) -> int:
         """Start it; the port it listens on."""
         self._process: Process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.crash.sink", str(self._folder)), stdin=PIPE, stdout=PIPE, cwd=ROOT
+            *(sys.executable, "-m", "tests.crash.sink", str(self._folder)), stdin=PIPE, stdout=PIPE, cwd=ROOT, start_new_session=True
         )
         self._input = cast("asyncio.StreamWriter", self._process.stdin)
         self._listening = asyncio.create_task(self._listen(), name="sink")

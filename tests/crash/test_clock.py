@@ -30,7 +30,7 @@ async def test_a_clock_that_jumps_under_a_gate_that_runs(template: Path, tmp_pat
             group.create_task(city.traffic.one_round())
             await city.copies(200)
             city.victim.move_clock(jump)
-        await city.settled(within_s=5)
+        await city.settled(within_s=4)
         verdict = city.verdict()
     assert verdict.faults == []
     assert verdict.duplicates == 0
@@ -48,11 +48,11 @@ async def test_a_gate_that_was_killed_in_a_broadcast_starts_with_another_time(te
         city.victim.move_clock(jump)
         await city.victim.start()
         if jump == YEAR:  # nobody can know that it was not off for a year: what is owed may wait until somebody has looked
-            await pause(1)
+            await pause(0.8)
             await city.victim.bury("mail", "web")
             await city.server.next_epoch()
             city.victim.move_clock(0)
             await city.victim.start()
-        await city.settled(within_s=5)
+        await city.settled(within_s=4)
         verdict = city.verdict()
     assert verdict.faults == []

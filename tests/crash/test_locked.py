@@ -31,7 +31,7 @@ async def test_a_lock_of_some_seconds_is_waited_out(template: Path, tmp_path: Pa
             group.create_task(city.traffic.one_round())
             await city.copies(200)
             with locked(city.victim.database):
-                await pause(2)
+                await pause(1.2)
         await city.settled()
         verdict = city.verdict()
         assert city.peers.refusals.total() == 0
@@ -48,7 +48,7 @@ async def test_a_lock_longer_than_anybody_waits_sends_peers_away_and_loses_nothi
             await city.copies(200)
             with locked(city.victim.database):
                 group.create_task(city.traffic.ask_to_join("machite..iru@docomo.ne.jp"))
-                await pause(2)
+                await pause(1.2)
         await city.settled()
         verdict = city.verdict()
         assert city.peers.refusals["451 4.3.0"] > 0
@@ -68,7 +68,7 @@ async def test_a_gate_killed_under_a_lock_starts_when_the_lock_is_gone(template:
                 await city.victim.bury("mail", "web")
                 await city.server.next_epoch()
                 starting = asyncio.create_task(city.victim.start())
-                await pause(1.5)
+                await pause(1)
                 assert not starting.done()
             await starting
         await city.settled()

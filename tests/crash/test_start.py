@@ -1,5 +1,6 @@
 """Recovery: with 100,000 rows in the outbox a gate that was killed serves, and sends on, within three seconds."""
 
+import asyncio
 import sqlite3
 import time
 from contextlib import closing
@@ -16,12 +17,13 @@ from tests.crash.city import City
 from tests.crash.victim import Victim
 
 ROWS = 100_000
+LEASED = 1_000  # a batch in hand and one ahead
 RECOVERY_S = 3.0
 TRIES = 4  # what neighbours on the machine take away is no fault of the gate
 
 
 def fill(victim: Victim) -> None:
-    """Broadcasts over broadcasts, each with a delivery to every address of the sample city."""
+    """Broadcast upon broadcast, each with a delivery to every address of the sample city."""
     now = SystemClock().now() - HOUR
     texts = TextVault(load_keys(load(victim.config).keys_dir, MAIL_KEYS), SystemDice())
     with closing(sqlite3.connect(victim.database)) as db:
@@ -49,28 +51,31 @@ def fill(victim: Victim) -> None:
         assert rows >= ROWS
 
 
-def put_all(victim: Victim, state: str) -> None:
-    """All deliveries into one state; a lease is one of the gate itself, from its life before."""
-    lease = ("gate", SystemClock().now()) if state == "leased" else (None, None)
+def leave(victim: Victim, *, leased: int, rest: str) -> None:
+    """The outbox as a gate leaves it that is killed: some are leased by it, what is behind them is in another state."""
     with closing(sqlite3.connect(victim.database)) as db:
-        db.execute("UPDATE outbox SET state = ?, lease_node = ?, leased_until = ?", (state, *lease))
+        db.execute("UPDATE broadcast SET state = 'sending', done_at = NULL")
+        db.execute("UPDATE outbox SET state = ?, lease_node = NULL, leased_until = NULL", (rest,))
+        db.execute(
+            "UPDATE outbox SET state = 'leased', lease_node = 'gate', leased_until = ? WHERE id <= ?", (SystemClock().now(), leased)
+        )
         db.commit()
 
 
-@pytest.mark.parametrize("state", ["pending", "leased", "handed_over"])
-async def test_a_gate_with_a_hundred_thousand_rows_is_back_within_three_seconds(template: Path, tmp_path: Path, state: str) -> None:
+@pytest.mark.parametrize("rest", ["pending", "handed_over"])
+async def test_a_gate_with_a_hundred_thousand_rows_is_back_within_three_seconds(template: Path, tmp_path: Path, rest: str) -> None:
     async with City(tmp_path, template) as city:
         await city.victim.bury("mail", "web")
         fill(city.victim)
         serves_s: list[float] = []
         sends_s: list[float] = []
         while not serves_s or (max(min(serves_s), min(sends_s)) >= RECOVERY_S and len(serves_s) < TRIES):
-            put_all(city.victim, state)
+            leave(city.victim, leased=LEASED, rest=rest)
+            sent = asyncio.create_task(city.copies(100))
+            await asyncio.sleep(0)  # it counts from here
             begun = time.monotonic()
             serves_s.append(await city.victim.start())
-            if state == "handed_over":
-                await city.traffic.ask_to_join(f"hayaku..{len(serves_s)}@docomo.ne.jp")
-            await city.copies(1 if state == "handed_over" else 200)
+            await sent
             sends_s.append(time.monotonic() - begun)
             await city.victim.bury("mail", "web")
             await city.server.next_epoch()

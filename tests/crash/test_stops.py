@@ -26,9 +26,9 @@ async def test_a_gate_that_stands_still_for_longer_than_its_lease_sends_everythi
         async with asyncio.TaskGroup() as group:
             group.create_task(city.traffic.one_round())
             await city.copies(300)
-            await stand_still(city, "mail", seconds=1.5)
+            await stand_still(city, "mail", seconds=1)
             await city.copies(300)
-            await stand_still(city, "mail", "web", seconds=1.5)
+            await stand_still(city, "mail", "web", seconds=1)
         await city.settled()
         verdict = city.verdict()
     assert verdict.faults == []

@@ -87,7 +87,7 @@ class Victim:
         wanted = {"constants": self._constants, "clock": str(self._clock)}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.crash.daemon", "-c", str(self.config), "serve", side),
-            stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, cwd=ROOT,
+            stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, cwd=ROOT, start_new_session=True,
             env={**os.environ, "PYTHONDEVMODE": "", daemon.VARIABLE: json.dumps(wanted)},
         )  # fmt: skip
         self._processes[side] = process

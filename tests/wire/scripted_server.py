@@ -82,6 +82,10 @@ class ScriptedServer:
             self._news.clear()
             await self._news.wait()
 
+    def mends(self) -> None:
+        """Forget the script: from now on answer as ever."""
+        self._left.clear()
+
     def hang_up_all(self) -> None:
         """Close every connection, as servers do with idle ones."""
         for writer in self._writers:

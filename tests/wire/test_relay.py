@@ -1,98 +1,62 @@
 """The relay against real sockets: what goes over the wire, and what every fault at every point of the conversation becomes."""
 
 import asyncio
-import inspect
 import socket
-import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import aiosmtplib
 import pytest
-from aiosmtplib import errors
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+import uvloop
 
-from mailgate.core.relay import Accepted, Copy, Deferred, Outcome, Phase, Refused, Relay
-from mailgate.smtp.relay import MAILS_EACH, NextServer, Patience, SmtpRelay, negative, outcome_of, stuffed, unfit
-from tests.fakes import FakeClock, ScriptedRelay
+from mailgate.core.relay import CUT, Accepted, Deferred, Outcome, Phase, Refused
+from mailgate.smtp.opening import Patience
+from mailgate.smtp.relay import unfit
+from tests.fakes import ScriptedRelay
+from tests.wire.relay_tools import (
+    CONTENT,
+    IN_A_HURRY,
+    MODES,
+    PIPELINING,
+    RECIPIENT,
+    SENDER,
+    Hand,
+    a_copy,
+    a_hand,
+    one_outcome,
+)
 from tests.wire.scripted_server import Act, ScriptedServer, Step
 
-SENDER = "b+mfrggzdfmztwq2lknnwg23tpob@gate.example"
-RECIPIENT = "hanako.yamada@docomo.example"
-CONTENT = b"Subject: x\r\n\r\nhello\r\n"
-IN_A_HURRY = Patience(connect=0.3, command=0.3, final_dot=0.3, goodbye=0.3)
-# Where nothing is to time out, however slow the machine is.
-AT_LEISURE = Patience(connect=20, command=20, final_dot=20)
+
+@pytest.fixture(params=MODES)
+def always(request: pytest.FixtureRequest) -> Mapping[str, Step]:
+    """A server that takes commands one by one only, and one that announces PIPELINING."""
+    return MODES[request.param]
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """A certificate that nobody vouches for, and its key: two file names."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay.example")])
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(signed.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return str(folder / "cert.pem"), str(folder / "key.pem")
-
-
-def server_context(certificate: tuple[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
-    return context
-
-
-def a_copy(number: int = 1, *, recipient: str = RECIPIENT, sender: str = SENDER, content: bytes = CONTENT) -> Copy:
-    return Copy(id=number, sender=sender, recipient=recipient, content=content)
-
-
-@asynccontextmanager
-async def a_relay(
-    server: ScriptedServer, patience: Patience = AT_LEISURE, clock: FakeClock | None = None, **settings: Any
-) -> AsyncIterator[SmtpRelay]:
-    """A relay that speaks with a server of ours."""
-    next_server = NextServer(**{"host": "127.0.0.1", "port": server.port, "helo": "gate.example", **settings})
-    relay = SmtpRelay(next_server, clock=clock or FakeClock(), patience=patience)
-    try:
-        yield relay
-    finally:
-        await relay.close()
-
-
-async def one_outcome(
-    script: Mapping[str, Sequence[Step]],
-    patience: Patience = AT_LEISURE,
-    *,
-    always: Mapping[str, Step] | None = None,
-    **settings: Any,
-) -> Outcome:
-    """What becomes of one copy at a server with that script."""
-    async with ScriptedServer(script, always or {}).running() as server, a_relay(server, patience, **settings) as relay:
-        return await relay.hand_over(a_copy())
-
-
-async def test_a_mail_goes_over_the_wire_as_it_was_made() -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        outcome = await relay.hand_over(a_copy())
+async def test_a_mail_goes_over_the_wire_as_it_was_made(always: Mapping[str, Step]) -> None:
+    async with ScriptedServer(always=always).running() as server, a_hand(server) as hand:
+        outcome = await hand.over()
     assert outcome == Accepted(code=250, text="2.0.0 taken")
     assert server.said == [["EHLO gate.example", f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{RECIPIENT}>", "DATA", "QUIT"]]
     assert [mail.content for mail in server.taken] == [CONTENT]
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_an_envelope_is_said_in_one_write_where_the_server_says_that_it_may_be(pipelining: bool) -> None:
+    """RFC 2920. A server that answers nothing before it has heard DATA shows it."""
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        await reader.readuntil(b"\r\n")
+        writer.write(b"250-relay.example\r\n250 PIPELINING\r\n" if pipelining else b"250 relay.example\r\n")
+        heard.append(await reader.readuntil(b"DATA\r\n" if pipelining else b"\r\n"))
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening, a_hand(ScriptedServer(port=listening.sockets[0].getsockname()[1])) as hand:
+        await hand.over()
+    assert heard[0].count(b"\r\n") == (3 if pipelining else 1)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +74,9 @@ async def test_a_mail_goes_over_the_wire_as_it_was_made() -> None:
         "CaseIsKept@docomo.ne.jp",
     ],
 )
-async def test_a_recipient_is_on_the_wire_exactly_as_in_the_copy(recipient: str) -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        outcome = await relay.hand_over(a_copy(recipient=recipient))
+async def test_a_recipient_is_on_the_wire_exactly_as_in_the_copy(recipient: str, always: Mapping[str, Step]) -> None:
+    async with ScriptedServer(always=always).running() as server, a_hand(server) as hand:
+        outcome = await hand.over(a_copy(recipient=recipient))
     assert isinstance(outcome, Accepted)
     assert server.said[0][2] == f"RCPT TO:<{recipient}>"
 
@@ -133,45 +97,45 @@ async def test_a_recipient_is_on_the_wire_exactly_as_in_the_copy(recipient: str)
     ],
 )
 async def test_what_is_no_address_never_reaches_the_wire(recipient: str) -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        outcome = await relay.hand_over(a_copy(recipient=recipient))
+    async with ScriptedServer().running() as server, a_hand(server) as hand:
+        outcome = await hand.over(a_copy(recipient=recipient))
     assert isinstance(outcome, Refused)
     assert outcome.phase is Phase.INTERNAL
     assert server.said == []
 
 
 async def test_a_sender_that_is_no_address_never_reaches_the_wire() -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        outcome = await relay.hand_over(a_copy(sender="b+x@gate.example> SIZE=1"))
+    async with ScriptedServer().running() as server, a_hand(server) as hand:
+        outcome = await hand.over(a_copy(sender="b+x@gate.example> SIZE=1"))
     assert isinstance(outcome, Refused)
     assert server.said == []
 
 
-@pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\n.\nb\r\n", b"a\r\r\nb\r\n"])
-def test_content_that_could_smuggle_a_mail_is_unfit(content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\n.\nb\r\n", b"a\r\r\nb\r\n", b"a\r\nb\r", b"\n", b"\r", b"a\r\n\xe5\xad\xa6\r\n"]
+)
+def test_content_that_could_smuggle_a_mail_or_is_not_ascii_is_unfit(content: bytes) -> None:
     assert unfit(a_copy(content=content)) is not None
 
 
-@pytest.mark.parametrize(
-    "content, wire",
-    [
-        (b"a\r\n", b"a\r\n.\r\n"),
-        (b"a", b"a\r\n.\r\n"),
-        (b"", b"\r\n.\r\n"),
-        (b".\r\n", b"..\r\n.\r\n"),
-        (b"..a\r\n.b\r\n", b"...a\r\n..b\r\n.\r\n"),
-        (b"a\r\n.\r\n.\r\nb.\r\n", b"a\r\n..\r\n..\r\nb.\r\n.\r\n"),
-    ],
-)
-def test_dots_are_stuffed_once(content: bytes, wire: bytes) -> None:
-    assert stuffed(content) == wire
+@pytest.mark.parametrize("content", [b"", b"a", b"a\r\n", b"\r\n\r\n", b".\r\n..\r\n", b"a\0b\r\n"])
+def test_any_other_content_is_fit(content: bytes) -> None:
+    assert unfit(a_copy(content=content)) is None
 
 
-async def test_a_mail_with_lone_dots_arrives_whole_and_the_next_one_too() -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        await relay.hand_over(a_copy(1, content=b"a\r\n.\r\nQUIT\r\n"))
-        await relay.hand_over(a_copy(2))
+async def test_a_mail_with_lone_dots_arrives_whole_and_the_next_one_too(always: Mapping[str, Step]) -> None:
+    async with ScriptedServer(always=always).running() as server, a_hand(server) as hand:
+        await hand.over(a_copy(1, content=b"a\r\n.\r\nQUIT\r\n"))
+        await hand.over(a_copy(2))
     assert [mail.content for mail in server.taken] == [b"a\r\n..\r\nQUIT\r\n", CONTENT]
+
+
+async def test_a_mail_of_a_megabyte_arrives_whole(always: Mapping[str, Step]) -> None:
+    """Far more than a socket takes at once."""
+    content = b"x" * 76 + b"\r\n"
+    async with ScriptedServer(always=always).running() as server, a_hand(server) as hand:
+        assert isinstance(await hand.over(a_copy(content=content * 13_000)), Accepted)
+    assert [len(mail.content) for mail in server.taken] == [13_000 * 78]
 
 
 # The protocol points of MR-52 and what each fault there becomes. (script, phase, code, enhanced)
@@ -201,6 +165,7 @@ DEFERRED = [
     ({"DATA": ["451 4.3.0 not now"]}, Phase.DATA, 451, "4.3.0"),
     ({"DATA": ["250 ok"]}, Phase.DATA, 250, None),
     ({"DATA": [Act.HANG_UP]}, Phase.DATA, None, None),
+    ({"DATA": ["354 go on\r\n250 2.0.0 taken"]}, Phase.DATA, None, None),
     ({"DATA": ["354 go on(hang up)"]}, Phase.EOD, None, None),
     ({"eod": ["452 4.2.2 mailbox full"]}, Phase.EOD, 452, "4.2.2"),
     ({"eod": ["421 4.3.2 closing(hang up)"]}, Phase.EOD, 421, "4.3.2"),
@@ -213,9 +178,9 @@ DEFERRED = [
 
 @pytest.mark.parametrize("script, phase, code, enhanced", DEFERRED)
 async def test_a_fault_that_may_pass_is_deferred(
-    script: Mapping[str, Sequence[Step]], phase: Phase, code: int | None, enhanced: str | None
+    script: Mapping[str, Sequence[Step]], phase: Phase, code: int | None, enhanced: str | None, always: Mapping[str, Step]
 ) -> None:
-    outcome = await one_outcome(script)
+    outcome = await one_outcome(script, always=always)
     assert isinstance(outcome, Deferred)
     assert (outcome.phase, outcome.code, outcome.enhanced) == (phase, code, enhanced)
 
@@ -232,13 +197,33 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("script, phase, code, enhanced", REFUSED)
-async def test_a_refusal_of_the_copy_is_refused(
+@pytest.mark.parametrize("script, phase, code, enhanced", DEFERRED)
+def test_on_the_loop_of_production_it_is_the_same(
     script: Mapping[str, Sequence[Step]], phase: Phase, code: int | None, enhanced: str | None
 ) -> None:
-    outcome = await one_outcome(script)
+    """The transports of uvloop are taken over from the library too, and end in other ways."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        outcome = runner.run(one_outcome(script, always=PIPELINING))
+    assert isinstance(outcome, Deferred)
+    assert (outcome.phase, outcome.code, outcome.enhanced) == (phase, code, enhanced)
+
+
+@pytest.mark.parametrize("script, phase, code, enhanced", REFUSED)
+async def test_a_refusal_of_the_copy_is_refused(
+    script: Mapping[str, Sequence[Step]], phase: Phase, code: int | None, enhanced: str | None, always: Mapping[str, Step]
+) -> None:
+    outcome = await one_outcome(script, always=always)
     assert isinstance(outcome, Refused)
     assert (outcome.phase, outcome.code, outcome.enhanced) == (phase, code, enhanced)
+
+
+async def test_no_content_is_sent_for_a_refused_recipient(always: Mapping[str, Step]) -> None:
+    """Even if DATA is answered by 354: then a lone dot ends a mail to nobody (RFC 2920 section 3.1)."""
+    async with ScriptedServer({"RCPT": ["550 no"]}, always).running() as server, a_hand(server, connections=1) as hand:
+        assert isinstance(await hand.over(a_copy(1)), Refused)
+        assert isinstance(await hand.over(a_copy(2)), Accepted)
+    assert [mail.content for mail in server.taken if mail.content] == [CONTENT]
+    assert len(server.said) == 1
 
 
 SILENT = {
@@ -252,8 +237,8 @@ SILENT = {
 
 
 @pytest.mark.parametrize("name, phase", SILENT.items())
-async def test_silence_is_deferred_when_patience_ends(name: str, phase: Phase) -> None:
-    outcome = await one_outcome({name: [Act.SILENCE]}, IN_A_HURRY)
+async def test_silence_is_deferred_when_patience_ends(name: str, phase: Phase, always: Mapping[str, Step]) -> None:
+    outcome = await one_outcome({name: [Act.SILENCE]}, always=always, patience=IN_A_HURRY)
     assert isinstance(outcome, Deferred)
     assert outcome.phase is phase
 
@@ -261,8 +246,8 @@ async def test_silence_is_deferred_when_patience_ends(name: str, phase: Phase) -
 async def test_nobody_listening_is_deferred() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
-        async with a_relay(ScriptedServer(port=reserved.getsockname()[1])) as relay:
-            outcome = await relay.hand_over(a_copy())
+        async with a_hand(ScriptedServer(port=reserved.getsockname()[1])) as hand:
+            outcome = await hand.over()
     assert isinstance(outcome, Deferred)
     assert outcome.phase is Phase.CONNECT
 
@@ -271,9 +256,21 @@ def test_the_final_dot_is_waited_for_ten_minutes() -> None:
     assert Patience().final_dot >= 600
 
 
-async def test_replies_of_several_lines_are_read_as_one() -> None:
+async def test_the_final_dot_is_waited_for_longer_than_a_command(always: Mapping[str, Step]) -> None:
+    """One timer serves both: the one that was set for the command must not end the wait for the other."""
+    patience = Patience(command=0.3, final_dot=20)
+    async with ScriptedServer({"eod": [Act.SILENCE]}, always).running() as server, a_hand(server, patience=patience) as hand:
+        outcome = hand.give(a_copy())
+        await server.heard("DATA")
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+        assert not outcome.done()
+        await hand.close(0)
+
+
+async def test_replies_of_several_lines_are_read_as_one(always: Mapping[str, Step]) -> None:
     script = {"MAIL": ["250-one\r\n250-two\r\n250 three"], "eod": ["250-2.0.0 taken\r\n250 2.0.0 as 77"]}
-    assert await one_outcome(script) == Accepted(code=250, text="2.0.0 taken 2.0.0 as 77")
+    assert await one_outcome(script, always=always) == Accepted(code=250, text="2.0.0 taken 2.0.0 as 77")
 
 
 async def test_a_reply_in_pieces_is_read_as_one() -> None:
@@ -287,283 +284,223 @@ async def test_a_reply_in_pieces_is_read_as_one() -> None:
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server, a_relay(ScriptedServer(port=server.sockets[0].getsockname()[1])) as relay:
-        assert await relay.hand_over(a_copy()) == Accepted(code=250, text="2.0.0 ta ken")
+    async with server, a_hand(ScriptedServer(port=server.sockets[0].getsockname()[1])) as hand:
+        assert await hand.over() == Accepted(code=250, text="2.0.0 ta ken")
 
 
-async def test_a_server_that_knows_no_ehlo_is_greeted_the_old_way() -> None:
-    assert isinstance(await one_outcome({"EHLO": ["502 what?"]}), Accepted)
+async def test_a_yes_before_the_content_has_left_is_not_believed() -> None:
+    """A server that says 354, and 250 a little later, without having read anything."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in ["220 hello", "250-relay\r\n250 PIPELINING", "250 ok\r\n250 ok\r\n354 go on"]:
+            writer.write(f"{reply}\r\n".encode())
+            await reader.readuntil(b"\r\n")
+        reader._transport.pause_reading()  # type: ignore[attr-defined]  # it has no other way to stop reading
+        await asyncio.sleep(0.1)
+        writer.write(b"250 2.0.0 taken\r\n")
+        await over.wait()
+        writer.transport.abort()
+
+    over = asyncio.Event()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1000)
+    async with server, a_hand(ScriptedServer(port=server.sockets[0].getsockname()[1])) as hand:
+        outcome = await hand.over(a_copy(content=(b"x" * 76 + b"\r\n") * 200_000))
+        over.set()
+    assert outcome == Deferred(phase=Phase.EOD, code=250, enhanced="2.0.0", text="2.0.0 taken")
 
 
-async def test_a_reply_is_kept_without_the_address_it_quotes() -> None:
-    outcome = await one_outcome({"RCPT": [f"550 5.1.1 <{RECIPIENT}>: hanako.yamada is unknown"]})
+async def test_a_reply_is_kept_without_the_address_it_quotes(always: Mapping[str, Step]) -> None:
+    outcome = await one_outcome({"RCPT": [f"550 5.1.1 <{RECIPIENT}>: hanako.yamada is unknown"]}, always=always)
     assert outcome == Refused(phase=Phase.RCPT, code=550, enhanced="5.1.1", text="5.1.1 <***>: *** is unknown")
 
 
-async def test_a_connection_is_kept_and_greets_once() -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        for number in range(3):
-            await relay.hand_over(a_copy(number))
-    assert [commands.count("EHLO gate.example") for commands in server.said] == [1]
-    assert len(server.taken) == 3
+# SIZE
 
 
-async def test_a_connection_is_replaced_after_so_many_mails() -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        for number in range(MAILS_EACH + 1):
-            await relay.hand_over(a_copy(number))
-        assert [commands.count("DATA") for commands in server.said] == [MAILS_EACH, 1]
-    assert server.said[0][-1] == "QUIT"
-
-
-async def test_a_connection_that_rested_too_long_is_replaced() -> None:
-    clock = FakeClock()
-    async with ScriptedServer().running() as server, a_relay(server, clock=clock) as relay:
-        await relay.hand_over(a_copy(1))
-        clock.pass_(61_000_000)
-        assert isinstance(await relay.hand_over(a_copy(2)), Accepted)
-        assert [commands.count("DATA") for commands in server.said] == [1, 1]
-
-
-async def test_no_more_connections_are_opened_than_set() -> None:
-    async with ScriptedServer().running() as server, a_relay(server, connections=2) as relay:
-        outcomes = await asyncio.gather(*[relay.hand_over(a_copy(number)) for number in range(20)])
-        assert len(server.said) == 2
-    assert [type(outcome) for outcome in outcomes] == [Accepted] * 20
-    assert len(server.taken) == 20
-
-
-@pytest.mark.parametrize("refused", ["RCPT", "DATA"])
-async def test_an_open_envelope_is_reset_and_the_connection_kept(refused: str) -> None:
-    async with ScriptedServer({refused: ["550 no"]}).running() as server, a_relay(server) as relay:
-        assert isinstance(await relay.hand_over(a_copy(1)), Refused)
-        assert isinstance(await relay.hand_over(a_copy(2)), Accepted)
+@pytest.mark.parametrize("announced, is_taken", [("20", False), ("21", True), ("0", True), ("", True), ("plenty", True), ("-1", True)])
+@pytest.mark.parametrize("overlap", [True, False])
+async def test_a_mail_larger_than_the_server_takes_is_refused_without_a_word(announced: str, is_taken: bool, overlap: bool) -> None:
+    """RFC 1870. The next mail goes on over the same connection."""
+    always: dict[str, Step] = {"EHLO": f"250-relay.example\r\n250-PIPELINING\r\n250 SIZE {announced}".rstrip()}
+    small = b"\r\n"
+    async with ScriptedServer(always=always).running() as server, a_hand(server, connections=1, overlap=overlap) as hand:
+        outcomes = await asyncio.gather(
+            *[hand.give(a_copy(number, content=content)) for number, content in enumerate([CONTENT[:21], small, CONTENT[:21], small])]
+        )
+    size = len(CONTENT[:21])
+    assert size == 21
+    if is_taken:
+        assert [type(outcome) for outcome in outcomes] == [Accepted] * 4
+    else:
+        refusal = Refused(phase=Phase.INTERNAL, code=None, enhanced="5.3.4", text="the mail has 21 octets and the server takes 20")
+        assert [outcomes[0], outcomes[2]] == [refusal] * 2
+        assert [mail.content for mail in server.taken] == [small] * 2
     assert len(server.said) == 1
-    assert server.said[0].count("RSET") == 1
 
 
-async def test_an_envelope_that_ended_is_not_reset() -> None:
-    async with ScriptedServer({"MAIL": ["550 no"], "eod": ["550 no"]}).running() as server, a_relay(server) as relay:
-        outcomes = [await relay.hand_over(a_copy(number)) for number in range(3)]
-    assert [type(outcome) for outcome in outcomes] == [Refused, Refused, Accepted]
-    assert server.said[0].count("RSET") == 0
+# Two writings of odd dots (MR-54)
+
+PLAIN, QUOTED = "a..b@docomo.ne.jp", '"a..b"@docomo.ne.jp'
 
 
-@pytest.mark.parametrize("reset", ["451 no", "421 closing(hang up)", Act.HANG_UP, Act.RESET])
-async def test_a_connection_that_cannot_be_reset_is_replaced(reset: Step) -> None:
-    async with ScriptedServer({"RCPT": ["550 no"], "RSET": [reset]}).running() as server, a_relay(server) as relay:
-        await relay.hand_over(a_copy(1))
-        assert isinstance(await relay.hand_over(a_copy(2)), Accepted)
-        assert len(server.said) == 2
+def asked(server: ScriptedServer) -> list[str]:
+    """The recipients as they were on the wire."""
+    return [command.removeprefix("RCPT TO:<").removesuffix(">") for said in server.said for command in said if command.startswith("RCPT")]
 
 
-@pytest.mark.parametrize(
-    "step", ["421 4.4.2 idle too long(hang up)", "421 4.4.2 idle too long", Act.HANG_UP, Act.RESET, "503 what?"]
-)
-async def test_a_kept_connection_that_went_stale_costs_the_copy_nothing(step: Step) -> None:
-    """The server had closed it, and we learn so at the next MAIL: no copy is put off for that."""
-    async with ScriptedServer({"MAIL": ["250 ok", step]}).running() as server, a_relay(server) as relay:
-        await relay.hand_over(a_copy(1))
-        assert isinstance(await relay.hand_over(a_copy(2)), Accepted)
-        assert len(server.said) == 2
+@pytest.mark.parametrize("answer", ["501 5.1.3 bad address", "553 not a mailbox", "550 5.1.3 bad destination syntax", "501 what?"])
+@pytest.mark.parametrize("written, other", [(PLAIN, QUOTED), (QUOTED, PLAIN)])
+async def test_odd_dots_refused_in_one_writing_go_in_the_other(
+    answer: str, written: str, other: str, always: Mapping[str, Step]
+) -> None:
+    async with ScriptedServer({"RCPT": [answer]}, always).running() as server, a_hand(server) as hand:
+        assert isinstance(await hand.over(a_copy(recipient=written)), Accepted)
+        assert asked(server) == [written, other]
+        for recipient in (written, other, "a.b@docomo.ne.jp", '"a.b"@docomo.ne.jp', ".c@docomo.ne.jp"):
+            await hand.over(a_copy(recipient=recipient))
+    quotes = other == QUOTED
+    assert asked(server)[2:] == [
+        other, other, "a.b@docomo.ne.jp", '"a.b"@docomo.ne.jp', '".c"@docomo.ne.jp' if quotes else ".c@docomo.ne.jp",
+    ]  # fmt: skip
+    assert len(server.said) == 1
 
 
-async def test_a_kept_connection_that_the_server_closed_is_not_used() -> None:
-    async with ScriptedServer().running() as server, a_relay(server) as relay:
-        await relay.hand_over(a_copy(1))
-        server.hang_up_all()
-        assert isinstance(await relay.hand_over(a_copy(2)), Accepted)
-        assert len(server.said) == 2
+async def test_odd_dots_that_no_writing_helps_are_refused_after_two(always: Mapping[str, Step]) -> None:
+    script = {"RCPT": ["501 5.1.3 no", "553 5.1.3 no and no"]}
+    async with ScriptedServer(script, always).running() as server, a_hand(server) as hand:
+        outcome = await hand.over(a_copy(recipient=PLAIN))
+        assert outcome == Refused(phase=Phase.RCPT, code=553, enhanced="5.1.3", text="5.1.3 no and no")
+        await hand.over(a_copy(recipient=PLAIN))
+    assert asked(server) == [PLAIN, QUOTED, PLAIN]
 
 
-async def test_a_copy_is_not_said_twice_once_its_recipient_was_named() -> None:
-    async with ScriptedServer({"RCPT": ["250 ok", Act.RESET]}).running() as server, a_relay(server) as relay:
-        await relay.hand_over(a_copy(1))
-        assert isinstance(await relay.hand_over(a_copy(2)), Deferred)
-        assert len(server.said) == 1
+async def test_what_was_learnt_is_unlearnt_when_it_does_not_work_any_more(always: Mapping[str, Step]) -> None:
+    script = {"RCPT": ["501 no", "250 ok", "501 no", "250 ok", "250 ok"]}
+    async with ScriptedServer(script, always).running() as server, a_hand(server) as hand:
+        for _ in range(3):
+            assert isinstance(await hand.over(a_copy(recipient=PLAIN)), Accepted)
+    assert asked(server) == [PLAIN, QUOTED, QUOTED, PLAIN, PLAIN]
 
 
-@pytest.mark.parametrize("name", ["MAIL", "RCPT", "DATA", "eod"])
-async def test_421_anywhere_closes_that_connection(name: str) -> None:
-    async with ScriptedServer({name: ["421 4.3.2 closing"]}).running() as server, a_relay(server) as relay:
-        assert isinstance(await relay.hand_over(a_copy(1)), Deferred)
-        assert isinstance(await relay.hand_over(a_copy(2)), Accepted)
-        assert [commands.count("DATA") > 0 for commands in server.said][1:] == [True]
+@pytest.mark.parametrize("answer", ["550 5.1.1 no such user", "450 4.2.0 later", "554 5.7.1 no"])
+async def test_odd_dots_refused_for_another_reason_are_not_rewritten(answer: str, always: Mapping[str, Step]) -> None:
+    async with ScriptedServer({"RCPT": [answer]}, always).running() as server, a_hand(server) as hand:
+        await hand.over(a_copy(recipient=PLAIN))
+    assert asked(server) == [PLAIN]
 
 
-async def test_who_cancels_closes_the_connection() -> None:
-    async with ScriptedServer({"RCPT": [Act.SILENCE]}).running() as server, a_relay(server) as relay:
-        task = asyncio.create_task(relay.hand_over(a_copy(1)))
-        await server.heard(f"RCPT TO:<{RECIPIENT}>")
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert isinstance(await relay.hand_over(a_copy(2)), Accepted)
-        assert len(server.said) == 2
+@pytest.mark.parametrize("recipient", [RECIPIENT, "-a@ezweb.ne.jp"])
+async def test_ordinary_dots_refused_are_refused(recipient: str, always: Mapping[str, Step]) -> None:
+    async with ScriptedServer({"RCPT": ["501 5.1.3 bad address"]}, always).running() as server, a_hand(server) as hand:
+        assert isinstance(await hand.over(a_copy(recipient=recipient)), Refused)
+    assert asked(server) == [recipient]
 
 
-async def test_a_cancellation_is_never_lost_however_far_the_copy_has_come() -> None:
-    """asyncio.wait_for of Python 3.11 loses one that comes together with the answer it waits for."""
-    async with ScriptedServer(always={"eod": Act.SILENCE}).running() as server, a_relay(server) as relay:
-        for steps in range(120):
-            task = asyncio.create_task(relay.hand_over(a_copy()))
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+async def test_the_first_refusal_stands_when_there_is_no_second_try(always: Mapping[str, Step]) -> None:
+    script: dict[str, list[Step]] = {"RCPT": ["501 5.1.3 bad address"], "RSET": [Act.HANG_UP], "eod": [Act.HANG_UP]}
+    outcome = await one_outcome_of_odd_dots(script, always)
+    assert outcome == Refused(phase=Phase.RCPT, code=501, enhanced="5.1.3", text="5.1.3 bad address")
 
 
-async def test_a_silent_goodbye_is_not_waited_for_long() -> None:
-    async with ScriptedServer(always={"QUIT": Act.SILENCE}).running() as server, a_relay(server, IN_A_HURRY) as relay:
-        assert isinstance(await relay.hand_over(a_copy()), Accepted)
+async def one_outcome_of_odd_dots(script: Mapping[str, Sequence[Step]], always: Mapping[str, Step]) -> Outcome:
+    async with ScriptedServer(script, always).running() as server, a_hand(server) as hand:
+        return await hand.over(a_copy(recipient=PLAIN))
 
 
-async def test_starttls_is_used_when_offered(certificate: tuple[str, str]) -> None:
-    offer: dict[str, Step] = {"EHLO": "250-relay.example\r\n250 STARTTLS"}
-    async with (
-        ScriptedServer(always=offer, tls=server_context(certificate)).running() as server,
-        a_relay(server) as relay,
-    ):
-        assert isinstance(await relay.hand_over(a_copy()), Accepted)
-    assert [command.split()[0] for command in server.said[0]] == [
-        "EHLO",
-        "STARTTLS",
-        "EHLO",
-        "MAIL",
-        "RCPT",
-        "DATA",
-        "QUIT",
-    ]
+async def test_odd_dots_refused_behind_a_content_are_rewritten_too() -> None:
+    script = {"RCPT": ["250 ok", "501 no"]}
+    async with ScriptedServer(script, PIPELINING).running() as server, a_hand(server, connections=1, overlap=True) as hand:
+        copies = [a_copy(1), a_copy(2, recipient=PLAIN), a_copy(3)]
+        outcomes = await asyncio.gather(*[hand.give(copy) for copy in copies])
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * 3
+    assert asked(server) == [RECIPIENT, PLAIN, QUOTED, RECIPIENT]
 
 
-async def test_starttls_is_left_alone_when_set_so(certificate: tuple[str, str]) -> None:
-    offer: dict[str, Step] = {"EHLO": "250-relay.example\r\n250 STARTTLS"}
-    async with (
-        ScriptedServer(always=offer, tls=server_context(certificate)).running() as server,
-        a_relay(server, tls="none") as relay,
-    ):
-        assert isinstance(await relay.hand_over(a_copy()), Accepted)
-    assert "STARTTLS" not in server.said[0]
+# Overlap
 
 
-async def test_a_certificate_is_checked_when_set_so(certificate: tuple[str, str]) -> None:
-    offer: dict[str, Step] = {"EHLO": "250-relay.example\r\n250 STARTTLS"}
-    async with (
-        ScriptedServer(always=offer, tls=server_context(certificate)).running() as server,
-        a_relay(server, verify=True) as relay,
-    ):
-        outcome = await relay.hand_over(a_copy())
-    assert isinstance(outcome, Deferred)
-    assert outcome.phase is Phase.TLS
-    assert server.taken == []
+async def test_the_next_envelope_goes_out_behind_a_content_where_that_is_set(always: Mapping[str, Step]) -> None:
+    async with ScriptedServer(always=always).running() as server, a_hand(server, connections=1, overlap=True) as hand:
+        copies = [a_copy(number, content=b"%d\r\n" % number) for number in range(5)]
+        outcomes = await asyncio.gather(*[hand.give(copy) for copy in copies])
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * 5
+    assert [mail.content for mail in server.taken] == [b"%d\r\n" % number for number in range(5)]
+    assert len(server.said) == 1
 
 
-TLS_FAULTS: list[tuple[Mapping[str, Step], dict[str, Any]]] = [
-    ({}, {"tls": "required"}),
-    ({}, {"tls": "offered", "username": "gate", "password": "secret"}),
-    ({"EHLO": "250-x\r\n250 STARTTLS", "STARTTLS": "454 4.7.0 not now"}, {}),
-    ({"EHLO": "250-x\r\n250 STARTTLS", "STARTTLS": Act.TLS}, {}),
-    ({"EHLO": "250-x\r\n250 STARTTLS", "STARTTLS": Act.HANG_UP}, {}),
-]
+@pytest.mark.parametrize("overlap", [True, False])
+async def test_it_does_not_where_that_is_not_set(overlap: bool) -> None:
+    """A server that looks what has come before it answers the content."""
+    behind: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in ["220 hello", "250-relay\r\n250 PIPELINING", "250 ok\r\n250 ok\r\n354 go on"]:
+            writer.write(f"{reply}\r\n".encode())
+            await reader.readuntil(b"DATA\r\n" if "PIPELINING" in reply else b"\r\n.\r\n" if "354" in reply else b"\r\n")
+        behind.append(bytes(reader._buffer))  # type: ignore[attr-defined]  # it has no other way to look without waiting
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, a_hand(ScriptedServer(port=server.sockets[0].getsockname()[1]), connections=1, overlap=overlap) as hand:
+        first, _ = hand.give(a_copy(1)), hand.give(a_copy(2))
+        await first
+        await hand.close(0)
+    assert behind[0].count(b"\r\n") == (3 if overlap else 0)
 
 
-@pytest.mark.parametrize("always, settings", TLS_FAULTS)
-async def test_no_tls_where_it_is_wanted_is_deferred(always: Mapping[str, Step], settings: dict[str, Any]) -> None:
-    outcome = await one_outcome({}, always=always, **settings)
-    assert isinstance(outcome, Deferred)
-    assert outcome.phase is Phase.TLS
+# Faults of ours
 
 
-LOGIN: dict[str, Any] = {"tls": "none", "username": "gate", "password": "secret"}
+class Evil(bytes):
+    """Content that makes whoever sends it stumble."""
+
+    def startswith(self, *_: Any) -> bool:
+        raise RuntimeError("of ours: hanako@docomo.example")
 
 
-async def test_we_log_in_where_a_name_is_set() -> None:
-    offer: dict[str, Step] = {"EHLO": "250-relay.example\r\n250 AUTH PLAIN"}
-    async with ScriptedServer(always=offer).running() as server, a_relay(server, **LOGIN) as relay:
-        assert isinstance(await relay.hand_over(a_copy()), Accepted)
-    assert [command.split()[0] for command in server.said[0]] == ["EHLO", "AUTH", "MAIL", "RCPT", "DATA", "QUIT"]
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_exception_of_ours_comes_back_with_its_copy_and_the_next_goes_on(
+    always: Mapping[str, Step], loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(an_exception_of_ours(always))
 
 
-@pytest.mark.parametrize("answer", ["535 5.7.8 wrong password", "454 4.7.0 later", Act.HANG_UP, "334 !"])
-async def test_a_login_that_fails_puts_the_copy_off(answer: Step) -> None:
-    outcome = await one_outcome({}, always={"EHLO": "250-x\r\n250 AUTH PLAIN", "AUTH": answer}, **LOGIN)
-    assert isinstance(outcome, Deferred)
-    assert outcome.phase is Phase.AUTH
-
-
-def test_a_password_is_not_shown() -> None:
-    assert "secret" not in repr(NextServer(host="h", port=25, helo="g", password="secret"))
-
-
-def an_error(kind: type[Exception], code: int) -> Exception:
-    """An exception of the library, whatever it is made of."""
-    values: dict[str, Any] = {
-        "code": code,
-        "message": "5.1.1 words",
-        "sender": "s@x.example",
-        "recipient": "r@x.example",
-    }
-    values["recipients"] = [errors.SMTPRecipientRefused(code, "5.1.1 words", "r@x.example")]
-    return kind(*[values[name] for name in inspect.signature(kind).parameters])
-
-
-ALL_ERRORS = [getattr(errors, name) for name in errors.__all__]
-WITH_A_REPLY = [
-    kind for kind in ALL_ERRORS if issubclass(kind, errors.SMTPResponseException | errors.SMTPRecipientsRefused)
-]
-
-
-@pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("kind", ALL_ERRORS)
-def test_every_error_of_the_library_has_an_outcome(kind: type[Exception], phase: Phase) -> None:
-    assert isinstance(outcome_of(an_error(kind, 450), phase=phase), Deferred)
-
-
-@pytest.mark.parametrize("kind", ALL_ERRORS)
-def test_an_error_of_the_library_refuses_a_copy_only_if_a_server_said_so(kind: type[Exception]) -> None:
-    outcome = outcome_of(an_error(kind, 550), phase=Phase.RCPT)
-    assert isinstance(outcome, Refused if kind in WITH_A_REPLY else Deferred)
-    assert outcome.phase is Phase.RCPT
-
-
-def test_nobody_refused_by_name_is_deferred() -> None:
-    assert isinstance(outcome_of(errors.SMTPRecipientsRefused([]), phase=Phase.RCPT), Deferred)
-
-
-@pytest.mark.parametrize(
-    "error", [OSError("x"), TimeoutError(), ConnectionResetError(), ValueError(), RuntimeError("no"), TypeError()]
-)
-def test_every_other_fault_is_deferred_with_something_to_read(error: Exception) -> None:
-    outcome = outcome_of(error, phase=Phase.EOD)
-    assert isinstance(outcome, Deferred)
-    assert outcome.text
-
-
-@pytest.mark.parametrize("phase", [Phase.CONNECT, Phase.EHLO, Phase.TLS, Phase.AUTH])
-@pytest.mark.parametrize("code", range(200, 600, 7))
-def test_nothing_that_is_said_before_a_copy_is_named_refuses_it(phase: Phase, code: int) -> None:
-    assert isinstance(negative(phase, code, "no"), Deferred)
-
-
-@pytest.mark.parametrize("code", [-1, 0, 99, 200, 354, 399, 400, 499, 600, 999])
-def test_only_5xx_refuses(code: int) -> None:
-    assert isinstance(negative(Phase.RCPT, code, "no"), Deferred)
-
-
-def test_the_library_is_new_enough() -> None:
-    """Older ones let a recipient inject commands (MR-45)."""
-    assert tuple(int(part) for part in aiosmtplib.__version__.split(".")[:3]) >= (5, 1, 3)
+async def an_exception_of_ours(always: Mapping[str, Step]) -> None:
+    async with ScriptedServer(always=always).running() as server, a_hand(server, connections=1) as hand:
+        outcome = await hand.over(a_copy(1, content=Evil(CONTENT)))
+        assert outcome == Deferred(phase=Phase.INTERNAL, code=None, enhanced=None, text="RuntimeError")
+        assert isinstance(await hand.over(a_copy(2)), Accepted)
+    assert len(server.taken) == 1
 
 
 @pytest.mark.parametrize("kind", ["real", "scripted"])
 async def test_the_fake_relay_keeps_the_promises_of_the_real_one(kind: str) -> None:
-    async with ScriptedServer({"RCPT": ["450 later", "550 no"]}).running() as server:
-        later = Deferred(phase=Phase.RCPT, code=450, enhanced=None, text="later")
-        never = Refused(phase=Phase.RCPT, code=550, enhanced=None, text="no")
-        next_server = NextServer(host="127.0.0.1", port=server.port, helo="gate.example")
-        relay: Relay = SmtpRelay(next_server, clock=FakeClock()) if kind == "real" else ScriptedRelay([later, never])
-        outcomes = [await relay.hand_over(a_copy(number)) for number in range(3)]
-        await relay.close()
-    assert outcomes[:2] == [later, never]
-    assert isinstance(outcomes[2], Accepted)
+    later = Deferred(phase=Phase.RCPT, code=450, enhanced=None, text="later")
+    never = Refused(phase=Phase.RCPT, code=550, enhanced=None, text="no")
+    script: dict[str, list[Step]] = {"RCPT": ["450 later", "550 no"]}
+    always: dict[str, Step] = {"eod": "250 2.0.0 ok"}
+    async with ScriptedServer(script, always).running() as server, a_hand(server, connections=3) as real:
+        hand = real if kind == "real" else Hand(ScriptedRelay([later, never], connections=3))
+        assert [await hand.over(a_copy(number)) for number in range(3)] == [later, never, Accepted(code=250, text="2.0.0 ok")]
+        several = [hand.give(a_copy(number)) for number in range(20)]
+        assert len(hand.taken) - len(hand.outcomes) == 3  # as many as it has connections, at once, and no more
+        assert [type(await outcome) for outcome in several] == [Accepted] * 20
+        await hand.close()
+        left = hand.give(a_copy(99))
+        await hand.close(0)
+        assert not left.done()  # it takes nothing any more
+        assert isinstance(hand._relay, ScriptedRelay if kind == "scripted" else object)
+
+
+@pytest.mark.parametrize("kind", ["real", "scripted"])
+async def test_what_does_not_end_within_the_grace_is_cut_off_by_both(kind: str) -> None:
+    async with ScriptedServer(always={"eod": Act.SILENCE}).running() as server, a_hand(server) as real:
+        scripted = ScriptedRelay()
+        scripted.hold()
+        hand = real if kind == "real" else Hand(scripted)
+        outcome = hand.give(a_copy())
+        if kind == "real":
+            await server.heard("DATA")
+        await hand.close(0.05)
+        assert await outcome is CUT

@@ -1,0 +1,66 @@
+"""Ready: the copies that are written and wait for the relay, which takes them one by one as its connections come free.
+
+The most urgent goes first, in a lane the one that came first. A copy has a place of the window before it is given away, and what has
+expired by then is not given away at all. What the relay says of a copy goes to the marks: a fault of ours counts against its row, and what
+was cut off is owed as it was.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from mailgate.core.delivery import Event, Lane
+from mailgate.core.relay import CUT, Copy, Deferred, Outcome, Phase
+from mailgate.journeys.marks import Marks
+from mailgate.runtime import Clock
+from mailgate.store.outbox import Claimed
+
+
+class Ready:
+    """The source (core.relay.Source) of the relay. `on_low` is called when no more than `low` copies are left."""
+
+    def __init__(self, marks: Marks, clock: Clock, *, low: int, on_low: Callable[[], None]) -> None:
+        self._marks = marks
+        self._clock = clock
+        self._low = low
+        self._on_low = on_low
+        self._by_lane: dict[Lane, deque[tuple[Claimed, Copy]]] = {lane: deque() for lane in sorted(Lane)}
+        self.waiting = 0  # in all lanes
+
+    def add(self, row: Claimed, copy: Copy) -> None:
+        """A copy of a row has been written."""
+        self._by_lane[row.lane].append((row, copy))
+        self.waiting += 1
+
+    def hand_back(self, lanes: Iterable[Lane]) -> None:
+        """Owe again what has not begun in some lanes."""
+        for jobs in [self._by_lane[lane] for lane in lanes]:
+            for row, _ in jobs:
+                self._marks.ended(row, Event.RELEASE)
+            self.waiting -= len(jobs)
+            jobs.clear()
+
+    def take(self) -> Copy | None:
+        """The most urgent copy, if the window has a place for it."""
+        now = self._clock.now()
+        for jobs in self._by_lane.values():
+            while jobs and not self._marks.is_full:
+                row, copy = jobs.popleft()
+                self.waiting -= 1
+                if self.waiting == self._low:
+                    self._on_low()
+                if row.expires_at > now:
+                    self._marks.take_off(row)
+                    return copy
+                self._marks.ended(row, Event.EXPIRE)
+        return None
+
+    def done(self, copy: Copy, outcome: Outcome) -> None:
+        """What became of a copy."""
+        row = self._marks.in_flight(copy.id)
+        assert row is not None
+        if outcome is CUT:
+            self._marks.ended(row, Event.RELEASE)
+        elif isinstance(outcome, Deferred) and outcome.phase is Phase.INTERNAL:
+            self._marks.stumbled(row, outcome.text)
+        else:
+            self._marks.answered(row, outcome)
