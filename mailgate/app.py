@@ -9,20 +9,21 @@ import contextlib
 import ipaddress
 import signal
 import sqlite3
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Literal
 
 import structlog
 
 from mailgate.core.hostport import split_hostport
 from mailgate.core.outages import StoreFull
+from mailgate.core.timekeeping import TimeUnknown
 from mailgate.footing import Footing, open_footing
+from mailgate.journeys import sites, timekeeping
 from mailgate.journeys.allowance import Allowance
 from mailgate.journeys.deliver import Sender
 from mailgate.journeys.forget import Forget
 from mailgate.journeys.life import Expander
-from mailgate.journeys.sites import LOOK_EVERY_S
 from mailgate.logs import fault_of
 from mailgate.ops.lock import SenderLock
 from mailgate.ops.metrics import Metrics
@@ -57,14 +58,16 @@ async def serve(settings: Settings, side: Side) -> None:
     async with AsyncExitStack() as stack:
         if side != "web":
             stack.enter_context(SenderLock(settings.state_dir / "sender.lock"))
-        footing = await stack.enter_async_context(open_footing(settings, names))
+        footing = await stack.enter_async_context(_footing(settings, names))
         mail = None if side == "web" else MailSide(footing)
         wake = (lambda: ring(wake_path)) if mail is None else mail.sender.wake
         if mail is not None:
             ear = WakeSocket(wake_path, mail.sender.wake)
             stack.callback(ear.close)
         web = None if side == "mail" else WebServer(create_app(pages_of(footing, wake)))
+        keeper = timekeeping.Timekeeper(db=footing.db, clock=footing.clock, keeps=mail is not None)
         async with asyncio.TaskGroup() as group:
+            group.create_task(_keep_time(keeper, stop), name="timekeeper")
             ports: dict[str, object] = {}
             if mail is not None:
                 ports["smtp"] = list(await mail.start(group))
@@ -78,6 +81,25 @@ async def serve(settings: Settings, side: Side) -> None:
             if mail is not None:
                 await mail.stop()
     log.info("gate.stopped")
+
+
+@asynccontextmanager
+async def _footing(settings: Settings, names: tuple[str, ...]) -> AsyncIterator[Footing]:
+    """The footing; a log line too where a person must say what time it is."""
+    try:
+        async with open_footing(settings, names) as footing:
+            yield footing
+    except TimeUnknown as error:
+        log.error("clock.unknown", machine=error.wall, last=error.last)
+        raise
+
+
+async def _keep_time(keeper: timekeeping.Timekeeper, stop: asyncio.Event) -> None:
+    while True:
+        with _gone_on():
+            await keeper.look()
+        if await _is_set_within(stop, timekeeping.LOOK_EVERY_S):
+            return
 
 
 class MailSide:
@@ -133,7 +155,7 @@ class MailSide:
             await self._metrics_server.stop(0)
 
     async def _keep_house(self) -> None:
-        while not await self._is_stopping_within(_HOUSEKEEPING_S):
+        while not await _is_set_within(self._stopping, _HOUSEKEEPING_S):
             with _gone_on():
                 await self._inbox.forget()
                 await self._forget.tidy()
@@ -145,14 +167,15 @@ class MailSide:
         while True:
             with _gone_on():
                 await self._sites.look()
-            if await self._is_stopping_within(LOOK_EVERY_S):
+            if await _is_set_within(self._stopping, sites.LOOK_EVERY_S):
                 return
 
-    async def _is_stopping_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        return self._stopping.is_set()
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 @contextlib.contextmanager

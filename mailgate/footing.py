@@ -9,7 +9,8 @@ from pathlib import Path
 from mailgate.core.letters import House
 from mailgate.journeys.links import Links
 from mailgate.journeys.passwords import Passwords
-from mailgate.runtime import Clock, Dice, SystemClock, SystemDice
+from mailgate.journeys.timekeeping import begun
+from mailgate.runtime import Dice, KeptClock, SystemClock, SystemDice
 from mailgate.settings import Settings
 from mailgate.store import kept, migrate
 from mailgate.store.db import Db, StoreUnfit, Tx, unfit
@@ -28,24 +29,23 @@ class Footing:
     digests: Digests
     passwords: Passwords
     house: House
-    clock: Clock
+    clock: KeptClock
     dice: Dice
 
 
 @asynccontextmanager
 async def open_footing(settings: Settings, names: tuple[str, ...]) -> AsyncIterator[Footing]:
-    """The store and the keys, checked against each other.
+    """The store and the keys, checked against each other, and the time, checked against the record of it.
 
     Raises:
-        StoreUnfit, KeysUnfit: the text says what to do.
+        StoreUnfit, KeysUnfit, TimeUnknown: the text says what to do.
     """
-    if schema_of(settings.database) != migrate.newest():
-        raise StoreUnfit(f"the database {settings.database} is not of this version: run `mailgate migrate`")
+    check_schema(settings.database)
     dice = SystemDice()
     keys = load_keys(settings.keys_dir, names)
     db = await Db.open(settings.database)
     try:
-        await _prove(db, keys, settings.database)
+        clock = await _prove(db, keys, settings.database)
         yield Footing(
             settings=settings,
             db=db,
@@ -55,11 +55,21 @@ async def open_footing(settings: Settings, names: tuple[str, ...]) -> AsyncItera
             digests=Digests(keys),
             passwords=Passwords(),
             house=house_of(settings),
-            clock=SystemClock(),
+            clock=clock,
             dice=dice,
         )
     finally:
         await db.close()
+
+
+def check_schema(database: Path) -> None:
+    """Nothing, if a database is of this version.
+
+    Raises:
+        StoreUnfit: the text says what to do.
+    """
+    if schema_of(database) != migrate.newest():
+        raise StoreUnfit(f"the database {database} is not of this version: run `mailgate migrate`")
 
 
 def schema_of(database: Path) -> str | None:
@@ -82,10 +92,11 @@ def schema_of(database: Path) -> str | None:
     return version
 
 
-async def _prove(db: Db, keys: Keys, database: Path) -> None:
+async def _prove(db: Db, keys: Keys, database: Path) -> KeptClock:
     try:
         async with db.write() as tx:
             await prove_keys(tx, keys)
+            return await begun(tx, SystemClock())
     except sqlite3.Error as error:
         raise unfit(database, error) from None
 

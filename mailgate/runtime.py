@@ -2,14 +2,26 @@
 
 Everything that needs the time or a random number is given one of these two, so that a test can hold both still. No other module
 imports `time`, `random` or `secrets`.
+
+What the gate is given is a `SteadyClock`, which does not believe a machine's clock that jumps; how far, core.timekeeping decides.
 """
 
+import os
 import random
 import secrets
 import time
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
+from mailgate.core import timekeeping
 from mailgate.core.instants import Instant
+from mailgate.core.timekeeping import NO_LIMIT, SETTLING, Begin, Moment
+
+# In a service that sees no more of /proc than processes, the unit says it (systemd's %b).
+_BOOT: Final = "MAILGATE_BOOT"
+_BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
+# Goes on while the machine sleeps; where there is none such, sleep looks like a clock that jumps.
+_UPTIME: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
@@ -21,6 +33,18 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds on a clock that nobody sets: for durations only."""
+        ...
+
+
+class KeptClock(Clock, Protocol):
+    """A clock whose time is written down, and which may find that the machine's is wrong."""
+
+    def moment(self) -> Moment:
+        """What time it is, as it is written down."""
+        ...
+
+    def doubt(self) -> int:
+        """How far ahead (negative: behind) the machine's clock is, in microseconds, if it is not believed; else 0."""
         ...
 
 
@@ -52,6 +76,49 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def uptime(self) -> int:
+        """For how long the machine has been up, in microseconds: on a clock that nobody sets."""
+        return time.clock_gettime_ns(_UPTIME) // 1_000
+
+    def boot(self) -> str:
+        """Which boot of the machine this is; "" where it does not say."""
+        try:
+            return (os.environ.get(_BOOT) or _BOOT_FILE.read_text(encoding="ascii")).strip().replace("-", "")
+        except OSError:
+            return ""
+
+    def moment(self) -> Moment:
+        """All that the machine says."""
+        return Moment(at=self.now(), boot=self.boot(), uptime=self.uptime())
+
+
+class SteadyClock:
+    """The gate's time: that of the machine's clock, as long as it is believed."""
+
+    def __init__(self, machine: SystemClock, begin: Begin) -> None:
+        self._machine = machine
+        self._boot = machine.boot()
+        self._at = begin.at
+        self._limit = begin.limit
+        self._uptime = machine.uptime()
+        self._wall = begin.at
+
+    def now(self) -> Instant:
+        uptime, self._wall = self._machine.uptime(), self._machine.now()
+        limit = self._limit if uptime < SETTLING else NO_LIMIT
+        self._at = timekeeping.go_on(self._at, lived=uptime - self._uptime, wall=self._wall, limit=limit)
+        self._uptime = uptime
+        return self._at
+
+    def monotonic(self) -> float:
+        return self._machine.monotonic()
+
+    def moment(self) -> Moment:
+        return Moment(at=self.now(), boot=self._boot, uptime=self._uptime)
+
+    def doubt(self) -> int:
+        return timekeeping.doubt(now=self.now(), wall=self._wall)
 
 
 class SystemDice:

@@ -8,13 +8,14 @@ from argon2 import PasswordHasher
 
 from mailgate.core.instants import SECOND, Instant
 from mailgate.core.relay import CUT, Accepted, Copy, Outcome, Source
+from mailgate.core.timekeeping import Moment
 from mailgate.journeys.passwords import Passwords
 
 NEW_YEAR_2026 = Instant(1_767_193_200 * SECOND)  # 2026-01-01 00:00 in Tokyo
 
 
 class FakeClock:
-    """A clock (runtime.Clock) that stands still until it is told."""
+    """A clock (runtime.KeptClock) that stands still until it is told. The machine's, which nobody sees, is always right."""
 
     def __init__(self, now: Instant = NEW_YEAR_2026) -> None:
         self._now = now
@@ -25,6 +26,12 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self._monotonic
+
+    def moment(self) -> Moment:
+        return Moment(at=self._now, boot="", uptime=int(self._monotonic * SECOND))
+
+    def doubt(self) -> int:
+        return 0
 
     def pass_(self, microseconds: int) -> None:
         """Let time pass."""

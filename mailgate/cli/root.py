@@ -12,6 +12,7 @@ import click
 from mailgate import __version__, logs
 from mailgate.core.instants import Instant, to_datetime
 from mailgate.core.outages import StoreFull
+from mailgate.core.timekeeping import TimeUnknown
 from mailgate.footing import Footing, open_footing
 from mailgate.settings import Settings, SettingsUnfit, load
 from mailgate.store.db import StoreUnfit
@@ -91,12 +92,12 @@ def run(context: click.Context, work: Callable[[Footing], Awaitable[T]]) -> T:
 
 
 def unfit_refused(work: Callable[[], T]) -> T:
-    """Turn what is wrong with keys, store or disk into one line and an exit code. The texts hold nothing of what is stored."""
+    """Turn what is wrong with keys, store, disk or clock into one line and an exit code. The texts hold nothing of what is stored."""
     try:
         return work()
     except KeysUnfit as error:
         raise BadConfiguration(str(error)) from None
-    except StoreUnfit as error:
+    except (StoreUnfit, TimeUnknown) as error:
         raise Refused(str(error)) from None
     except StoreFull:
         refuse("the disk is full: nothing was changed; make room and try again")

@@ -10,7 +10,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_asgi_app
 from starlette.types import ASGIApp
 
-from mailgate.runtime import Clock
+from mailgate.runtime import KeptClock
 from mailgate.store import outbox
 from mailgate.store.db import Tx
 
@@ -22,7 +22,7 @@ _BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.
 class Metrics:
     """The figures of one process."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: KeptClock) -> None:
         self._clock = clock
         self._registry = CollectorRegistry()
         self._lateness = Histogram(
@@ -40,6 +40,12 @@ class Metrics:
         self._oldest = Gauge(
             "mailgate_oldest_pending_seconds", "How long the oldest pending delivery has waited.", registry=self._registry
         )
+        off = Gauge(
+            "mailgate_clock_doubt_seconds",
+            "How far ahead the machine's clock is, if it is not believed.",
+            registry=self._registry,
+        )
+        off.set_function(lambda: clock.doubt() / 1e6)
 
     @property
     def app(self) -> ASGIApp:

@@ -304,3 +304,19 @@ CREATE TABLE audit (
     subject  TEXT NOT NULL,                 -- 'broadcast:7'
     detail   TEXT NOT NULL                  -- JSON; never an address, a name or a token
 ) STRICT;
+
+-- The last time that the gate knows it lived through; one row. What of the machine's clock is believed at the next start goes by it.
+CREATE TABLE moment (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    at      INTEGER NOT NULL,
+    boot    TEXT NOT NULL,                  -- of the machine; '': not known
+    uptime  INTEGER NOT NULL                -- of that boot, in microseconds
+) STRICT;
+
+-- The last starts of the sender.
+CREATE TABLE life (
+    id       INTEGER PRIMARY KEY,
+    begun_at INTEGER NOT NULL,
+    ended_at INTEGER,                       -- NULL: it runs, or it died
+    careful  INTEGER NOT NULL CHECK (careful IN (0, 1))     -- 1: it takes one delivery at a time
+) STRICT;

@@ -42,7 +42,9 @@ STORE_COMMANDS = {
     "quarantine drop": ("1",),
     "serve": ("mail",),
 }
-CONFIG_COMMANDS = {**STORE_COMMANDS, "check-config": (), "migrate": (), "keys dkim": ()}
+# Those that open it without a key, whatever time it is.
+CLOCK_COMMANDS = {"clock show": (), "clock believe": ()}
+CONFIG_COMMANDS = {**STORE_COMMANDS, **CLOCK_COMMANDS, "check-config": (), "migrate": (), "keys dkim": ()}
 NO_CONFIG = {"init", "version", "demo"}
 
 
@@ -178,7 +180,7 @@ def a_folder(path: Path) -> str:
     return "cannot be opened"
 
 
-@pytest.mark.parametrize("words", STORE_COMMANDS)
+@pytest.mark.parametrize("words", [*STORE_COMMANDS, *CLOCK_COMMANDS])
 @pytest.mark.parametrize("spoil", [spoilt_by_garbage, spoilt_in_the_middle, made_by_a_newer_version, never_migrated, gone, a_folder])
 def test_a_database_that_cannot_be_used_is_1_and_says_what_to_do(gate: Commands, words: str, spoil: Callable[[Path], str]) -> None:
     says = spoil(gate.database)

@@ -45,6 +45,7 @@ class Victim:
         self.sides = sides
         self.smtp = self.web = 0
         self.log = notes.with_suffix(".log")  # not in the folder, whose disk may be full
+        self.boot = 1  # of the machine
         self.events: list[dict[str, Any]] = []
         self._clock = notes.with_suffix(".clock")
         self._constants = dict(constants or {})
@@ -88,7 +89,7 @@ class Victim:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.crash.daemon", "-c", str(self.config), "serve", side),
             stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, cwd=ROOT, start_new_session=True,
-            env={**os.environ, "PYTHONDEVMODE": "", daemon.VARIABLE: json.dumps(wanted)},
+            env={**os.environ, "PYTHONDEVMODE": "", "MAILGATE_BOOT": str(self.boot), daemon.VARIABLE: json.dumps(wanted)},
         )  # fmt: skip
         self._processes[side] = process
         started = asyncio.Event()

@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 
+from mailgate.core.instants import HOUR, SECOND
 from mailgate.ops.metrics import STALL_S, Metrics
 from tests.fakes import FakeClock
 
@@ -32,3 +33,17 @@ async def test_watching_ends_when_told() -> None:
     async with asyncio.timeout(5):
         await watching
     assert (await read(metrics))["mailgate_loop_lateness_seconds_count"] >= 1
+
+
+async def test_a_clock_that_is_not_believed_is_shown_while_it_is_not() -> None:
+    class Doubtful(FakeClock):
+        off = 0
+
+        def doubt(self) -> int:
+            return self.off
+
+    clock = Doubtful()
+    metrics = Metrics(clock)
+    for off in (0, -HOUR, 0):
+        clock.off = off
+        assert (await read(metrics))["mailgate_clock_doubt_seconds"] == off / SECOND
