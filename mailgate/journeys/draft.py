@@ -61,8 +61,8 @@ class Drafter:
         broadcast_id = await self._add(tx, member, draft, mail, now) if known is None else int(known["id"])
         widened = [await self._add_part(tx, broadcast_id, part) for part in parts]
         if any(widened):
-            params = {"broadcast": broadcast_id, "widened": known is not None}
-            await self._tell(tx, member, "preview", params, now)
+            params = await _owed_preview(tx, broadcast_id, now=now)
+            await self._tell(tx, member, "preview", {**params, "widened": known is not None}, now)
         log.info("broadcast.drafted", broadcast=broadcast_id, staff=member["id"])
         return "drafted"
 
@@ -126,6 +126,16 @@ class Drafter:
             due_at=now,
             expires_at=later(now, LIFETIME[Lane.SINGLE]),
         )
+
+
+async def _owed_preview(tx: Tx, broadcast_id: int, *, now: Instant) -> dict[str, object]:
+    """What a preview says of whom it reaches: part of what is owed, or a second try would not be the same mail (MR-37)."""
+    row = await broadcasts.broadcast_by_id(tx, broadcast_id)
+    assert row is not None
+    alarm = row["lane"] == Lane.ALARM
+    numbers = await audiences.count_audience(tx, broadcast_id=broadcast_id, alarm=alarm, until=now, now=now)
+    parts = [part["part"] for part in await audiences.parts_of(tx, broadcast_id)]
+    return {"broadcast": broadcast_id, "parts": parts, **dict(numbers)}
 
 
 def _place(part: Part) -> tuple[str | None, int | None, str | None]:

@@ -5,9 +5,9 @@ are counted for the person; after some each further try has to wait, longer and 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal  # Any: what a row's JSON holds
 
 import structlog
 
@@ -102,17 +102,26 @@ class Send:
     async def view_row(self, tx: Tx, row: Row) -> BroadcastView:
         """The same, of a row at hand."""
         now = self._clock.now()
-        broadcast_id = int(row["id"])
-        member = await staff.staff_by_id(tx, row["staff_id"])
-        assert member is not None
-        parts = await audiences.parts_of(tx, broadcast_id)
         numbers = await audiences.count_audience(
             tx,
-            broadcast_id=broadcast_id,
+            broadcast_id=row["id"],
             alarm=row["lane"] == Lane.ALARM,
             until=Instant(row["confirmed_at"] or now),
             now=now,
         )
+        recipients = row["recipients"] if row["expanded_at"] else numbers["recipients"]
+        parts = await audiences.parts_of(tx, row["id"])
+        return await self._view(tx, row, parts, {**dict(numbers), "recipients": recipients})
+
+    async def view_as_owed(self, tx: Tx, row: Row, owed: Mapping[str, Any]) -> BroadcastView:
+        """The same, as it was when a preview of it was owed: tried again, that is the same mail (MR-37)."""
+        parts = [part for part in await audiences.parts_of(tx, row["id"]) if part["part"] in owed["parts"]]
+        return await self._view(tx, row, parts, owed)
+
+    async def _view(self, tx: Tx, row: Row, parts: Sequence[Row], numbers: Mapping[str, Any]) -> BroadcastView:
+        broadcast_id = int(row["id"])
+        member = await staff.staff_by_id(tx, row["staff_id"])
+        assert member is not None
         subject, text, cut = (self._texts.open_text(row[column], column, broadcast_id) for column in _TEXTS)
         return BroadcastView(
             state=State(row["state"]),
@@ -121,7 +130,7 @@ class Send:
             text=text,
             cut=cut,
             audience=tuple(audience_words(part) for part in parts),
-            recipients=row["recipients"] if row["expanded_at"] else numbers["recipients"],
+            recipients=numbers["recipients"],
             pupils=numbers["pupils"],
             unregistered=numbers["unregistered"],
             warnings=drafting.cautions(subject, text),

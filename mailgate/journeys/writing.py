@@ -244,7 +244,7 @@ class Writing:
     async def _preview(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
         params = _params(row)
         broadcast = await self._found(broadcasts.broadcast_by_id(tx, params["broadcast"]))
-        view: BroadcastView = await self._send.view_row(tx, broadcast)
+        view: BroadcastView = await self._send.view_as_owed(tx, broadcast, params)
         token = self._links.send_token(broadcast["link_id"], Instant(broadcast["created_at"]))
         return Preview(
             subject=view.subject,
