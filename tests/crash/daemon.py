@@ -1,8 +1,8 @@
 """The gate as `mailgate` runs it, in a process of its own, with two things that a test may set: constants, and the clock.
 
 What would take minutes is made small here: a constant is named by its module (`mailgate.journeys.life.EXPANSION_CHUNK`), and a name that
-the program no longer has ends the process, so that no test goes on with the constant it did not mean. The clock is the machine's plus an
-offset that is read from a file at each look: a test moves it under a running gate by writing eight octets.
+the program no longer has ends the process, so that no test goes on with the constant it did not mean. The clock is the machine's plus what
+is read from a file at each look: a test moves it under a running gate, or lets time pass, by writing sixteen octets.
 
 A gate whose test is gone, however it went, is killed by the kernel: none is left behind.
 """
@@ -23,25 +23,28 @@ from mailgate.runtime import SystemClock
 
 VARIABLE: Final = "MAILGATE_CRASH"
 CLOCK: Final = "mailgate.footing.SystemClock"
-_OFFSET: Final = struct.Struct("=q")
+_MOVED: Final = struct.Struct("=qq")
 
 
 class MovedClock(SystemClock):
-    """The machine's clock, moved by so many microseconds as a file says."""
+    """The machine's clock, moved by so many microseconds as a file says; and so many more have passed, for the machine as well."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
-            self._offset = mmap.mmap(file.fileno(), _OFFSET.size, prot=mmap.PROT_READ)
+            self._moved = mmap.mmap(file.fileno(), _MOVED.size, prot=mmap.PROT_READ)
 
     def now(self) -> Instant:
-        return Instant(super().now() + _OFFSET.unpack_from(self._offset)[0])
+        return Instant(super().now() + sum(_MOVED.unpack_from(self._moved)))
+
+    def uptime(self) -> int:
+        return super().uptime() + int(_MOVED.unpack_from(self._moved)[1])
 
 
-def move_clock(path: Path, microseconds: int) -> None:
-    """Move the clock of the gates that look at this file: all of them, at once, also while they run."""
+def move_clock(path: Path, microseconds: int, *, passed: int = 0) -> None:
+    """Move the clock of the gates that look at this file, and let time pass for them: for all, at once, also while they run."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        os.pwrite(descriptor, _OFFSET.pack(microseconds), 0)
+        os.pwrite(descriptor, _MOVED.pack(microseconds, passed), 0)
     finally:
         os.close(descriptor)
 

@@ -50,7 +50,7 @@ async def test_who_hangs_up_on_a_gate_that_stands_still_gets_again_only_what_he_
             await city.server.order("release")
             city.victim.strike("mail", number=signal.SIGCONT)
         while city.judge.outbox()["pending"]:
-            city.victim.move_clock(city.victim.clock + MINUTE)  # a copy whose answer was lost is tried again in some minutes
+            city.victim.let_pass(MINUTE)  # a copy whose answer was lost is tried again in some minutes
             await pause(0.2)
         await city.settled()
         verdict = city.verdict()

@@ -51,6 +51,7 @@ class Victim:
         self._constants = dict(constants or {})
         self._processes: dict[Side, Process] = {}
         self._readers: set[asyncio.Task[None]] = set()
+        self._passed = 0
         self.move_clock(0)
 
     @property
@@ -157,8 +158,13 @@ class Victim:
 
     def move_clock(self, microseconds: int) -> None:
         """Set it so far from the machine's, at once for all sides."""
-        self.clock = microseconds
-        daemon.move_clock(self._clock, microseconds)
+        self._moved = microseconds
+        daemon.move_clock(self._clock, microseconds, passed=self._passed)
+
+    def let_pass(self, microseconds: int) -> None:
+        """Let so much time pass in a moment, at once for all sides: no clock is moved by it."""
+        self._passed += microseconds
+        daemon.move_clock(self._clock, self._moved, passed=self._passed)
 
     def let_write(self, octets: int | None) -> None:
         """How far a file may reach that the gate writes to (RLIMIT_FSIZE); None: as far as it likes."""
