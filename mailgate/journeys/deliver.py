@@ -27,6 +27,7 @@ from mailgate.core.delivery import Event, Lane
 from mailgate.core.instants import MINUTE, later
 from mailgate.core.outages import StoreFull
 from mailgate.core.relay import Copy, Deferred, Phase, Refused, Relay
+from mailgate.journeys.care import Care
 from mailgate.journeys.marks import Marks
 from mailgate.journeys.ready import Ready
 from mailgate.logs import fault_of
@@ -106,6 +107,7 @@ class Sender:
         self._marks = Marks(db=db, clock=clock, dice=dice, node=node, window=window)
         self._stir = asyncio.Event()  # the feeder should look
         self._ready = Ready(self._marks, clock, low=batch // 2, on_low=self._stir.set)
+        self._care = Care(db=db, clock=clock)
         self._is_leaving = False
         self._renewed_at = clock.monotonic()
 
@@ -125,6 +127,7 @@ class Sender:
                 for task in tasks:
                     task.cancel()
             await self._leave()
+            await _caught(self._care.end())
         finally:
             await self._relay.close(0)  # has happened, unless somebody cut us down
 
@@ -137,8 +140,10 @@ class Sender:
             await asyncio.sleep(self._pause_s)
 
     async def _free_own(self) -> int:
+        now = self._clock.now()
         async with self._db.write() as tx:
-            return await outbox.free_leases(tx, node=self._node, now=self._clock.now())
+            await self._care.begin(tx, now=now)
+            return await outbox.free_leases(tx, node=self._node, now=now)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -193,8 +198,10 @@ class Sender:
         lanes, limit = (tuple(Lane), self._batch) if has_room else (_URGENT, 2 * self._batch - self._ready.waiting)
         now = self._clock.now()
         async with self._db.write() as tx:
+            limit = await self._care.at_most(tx, limit)
             rows = await outbox.claim(tx, now=now, until=later(now, LEASE), node=self._node, limit=limit, lanes=lanes)
         rows = [row for row in rows if self._marks.in_flight(row.id) is None]  # it may be so if its lease had run out
+        self._care.claimed(rows)
         self._marks.hold(rows)
         if any(row.lane is Lane.ALARM for row in rows):
             self._ready.hand_back([Lane.ORDINARY])
@@ -259,7 +266,7 @@ class Sender:
                     await asyncio.sleep(self._pause_s)
                 else:
                     self._nudge()
-            if self._marks.drained or self._is_leaving:
+            if self._marks.drained or self._care.is_careful or self._is_leaving:
                 self._stir.set()
 
 
