@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from mailgate.core import timekeeping
 from mailgate.core.instants import Instant
-from mailgate.core.timekeeping import NO_LIMIT, SETTLING, Begin, Moment
+from mailgate.core.timekeeping import NO_LIMIT, SETTLING, Moment
 
 # In a service that sees no more of /proc than processes, the unit says it (systemd's %b).
 _BOOT: Final = "MAILGATE_BOOT"
@@ -96,13 +96,12 @@ class SystemClock:
 class SteadyClock:
     """The gate's time: that of the machine's clock, as long as it is believed."""
 
-    def __init__(self, machine: SystemClock, begin: Begin) -> None:
+    def __init__(self, machine: SystemClock, begin: Moment) -> None:
         self._machine = machine
-        self._boot = machine.boot()
-        self._at = begin.at
+        self._boot = begin.boot
+        self._at = self._wall = begin.at
+        self._uptime = begin.uptime
         self._limit = begin.limit
-        self._uptime = machine.uptime()
-        self._wall = begin.at
 
     def now(self) -> Instant:
         uptime, self._wall = self._machine.uptime(), self._machine.now()
@@ -115,7 +114,7 @@ class SteadyClock:
         return self._machine.monotonic()
 
     def moment(self) -> Moment:
-        return Moment(at=self.now(), boot=self._boot, uptime=self._uptime)
+        return Moment(at=self.now(), boot=self._boot, uptime=self._uptime, limit=self._limit)
 
     def doubt(self) -> int:
         return timekeeping.doubt(now=self.now(), wall=self._wall)

@@ -13,7 +13,7 @@ nearly the same. Rules:
   can be undone or confirmed would lapse.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mailgate.core.instants import DAY, HOUR, MINUTE, Instant, later, to_datetime
@@ -28,19 +28,15 @@ _SLOWED: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What time it was, by which boot of the machine ("": not known), and how long that had been up."""
+    """What time it was, by which boot of the machine ("": not known), and how long that had been up.
+
+    `limit`: how far the clock may still jump forth while the boot settles.
+    """
 
     at: Instant
     boot: str
     uptime: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begin:
-    """The time to begin with. `limit`: how far the clock may still jump forth while the boot settles."""
-
-    at: Instant
-    limit: Instant
+    limit: Instant = NO_LIMIT
 
 
 class TimeUnknown(Exception):
@@ -77,21 +73,22 @@ def is_same_boot(last: Moment, now: Moment) -> bool:
     return last.boot == now.boot != "" and last.uptime <= now.uptime
 
 
-def begin(last: Moment | None, machine: Moment) -> Begin:
-    """The time that a process begins with, by the last record and by what the machine says.
+def begin(last: Moment | None, machine: Moment) -> Moment:
+    """The moment that a process begins with, by the last record and by what the machine says.
 
     Raises:
         TimeUnknown: a person must say what time it is.
     """
-    wall = machine.at
     if last is None:
-        return Begin(at=wall, limit=NO_LIMIT)
+        return machine
+    wall, settles = machine.at, machine.uptime < SETTLING
     if is_same_boot(last, machine):
-        return Begin(at=go_on(last.at, lived=machine.uptime - last.uptime, wall=wall), limit=NO_LIMIT)
+        limit = last.limit if settles else NO_LIMIT
+        return replace(machine, at=go_on(last.at, lived=machine.uptime - last.uptime, wall=wall, limit=limit), limit=limit)
     limit = later(last.at, MISSED)
     if wall > limit:
         raise TimeUnknown(wall=wall, last=last.at)
-    return Begin(at=max(wall, last.at), limit=limit if machine.uptime < SETTLING else NO_LIMIT)
+    return replace(machine, at=max(wall, last.at), limit=limit if settles else NO_LIMIT)
 
 
 def shift_of_owed(last: Moment, machine: Moment) -> int:

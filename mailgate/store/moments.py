@@ -12,8 +12,10 @@ _NEWER: Final = MINUTE
 
 async def last_moment(tx: Tx) -> Moment | None:
     """The record; None: there is none yet."""
-    row = await tx.one("SELECT at, boot, uptime FROM moment")
-    return None if row is None else Moment(at=Instant(row["at"]), boot=row["boot"], uptime=row["uptime"])
+    row = await tx.one("SELECT at, boot, uptime, limit_ FROM moment")
+    if row is None:
+        return None
+    return Moment(at=Instant(row["at"]), boot=row["boot"], uptime=row["uptime"], limit=Instant(row["limit_"]))
 
 
 async def last_lived(tx: Tx, kept: Moment) -> Instant:
@@ -32,10 +34,11 @@ async def keep_moment(tx: Tx, moment: Moment) -> None:
     """Write down what time it is."""
     await tx.run(
         """
-        INSERT INTO moment (id, at, boot, uptime) VALUES (1, :at, :boot, :uptime)
-            ON CONFLICT (id) DO UPDATE SET at = excluded.at, boot = excluded.boot, uptime = excluded.uptime
+        INSERT INTO moment (id, at, boot, uptime, limit_) VALUES (1, :at, :boot, :uptime, :limit)
+            ON CONFLICT (id) DO UPDATE
+           SET at = excluded.at, boot = excluded.boot, uptime = excluded.uptime, limit_ = excluded.limit_
         """,
-        {"at": moment.at, "boot": moment.boot, "uptime": moment.uptime},
+        {"at": moment.at, "boot": moment.boot, "uptime": moment.uptime, "limit": moment.limit},
     )
 
 

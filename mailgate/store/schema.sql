@@ -310,7 +310,8 @@ CREATE TABLE moment (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     at      INTEGER NOT NULL,
     boot    TEXT NOT NULL,                  -- of the machine; '': not known
-    uptime  INTEGER NOT NULL                -- of that boot, in microseconds
+    uptime  INTEGER NOT NULL,               -- of that boot, in microseconds
+    limit_  INTEGER NOT NULL                -- how far the clock may still jump forth while that boot settles; 0: not at all
 ) STRICT;
 
 -- The last starts of the sender.

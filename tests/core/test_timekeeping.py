@@ -12,7 +12,6 @@ from mailgate.core.timekeeping import (
     NO_LIMIT,
     SETTLING,
     STEP,
-    Begin,
     Moment,
     TimeUnknown,
     begin,
@@ -107,12 +106,13 @@ def test_it_is_doubted_if_and_only_if_it_is_not_followed(now: Instant, lived: in
 
 
 def test_the_first_start_of_all_believes_the_clock() -> None:
-    assert begin(None, LAST) == Begin(at=NOW, limit=NO_LIMIT)
+    assert begin(None, LAST) == LAST
 
 
 @pytest.mark.parametrize("jump", [0, *JUMPS])
 def test_on_the_same_boot_a_restart_changes_nothing(jump: int) -> None:
-    assert begin(LAST, after(HOUR, off=jump)) == Begin(at=go_on(NOW, lived=HOUR, wall=later(NOW, HOUR + jump)), limit=NO_LIMIT)
+    machine = after(HOUR, off=jump)
+    assert begin(LAST, machine) == replace(machine, at=go_on(NOW, lived=HOUR, wall=machine.at))
 
 
 @pytest.mark.parametrize("uptime", [SETTLING - 1, SETTLING])
@@ -120,7 +120,7 @@ def test_on_the_same_boot_a_restart_changes_nothing(jump: int) -> None:
 def test_over_a_boot_time_goes_on_from_the_record_or_from_a_clock_that_is_not_far_ahead(off: int, uptime: int) -> None:
     machine = Moment(at=later(NOW, off), boot="b", uptime=uptime)
     limit = later(NOW, MISSED) if uptime < SETTLING else NO_LIMIT
-    assert begin(LAST, machine) == Begin(at=later(NOW, max(off, 0)), limit=limit)
+    assert begin(LAST, machine) == replace(machine, at=later(NOW, max(off, 0)), limit=limit)
 
 
 @pytest.mark.parametrize("off", [MISSED + 1, YEAR])
@@ -134,6 +134,15 @@ def test_a_machine_without_a_battery_may_find_the_time_after_it_has_begun() -> N
     begun = begin(LAST, Moment(at=Instant(0), boot="b", uptime=0))
     assert go_on(begun.at, lived=SECOND, wall=later(NOW, 8 * HOUR), limit=begun.limit) == NOW + 8 * HOUR
     assert go_on(begun.at, lived=SECOND, wall=later(NOW, MISSED + 1), limit=begun.limit) == NOW + SECOND
+
+
+@pytest.mark.parametrize("uptime, is_believed", [(SETTLING - 1, True), (SETTLING, False)])
+def test_who_begins_later_in_a_boot_that_settles_believes_the_network_as_well(uptime: int, is_believed: bool) -> None:
+    first = begin(LAST, Moment(at=Instant(0), boot="b", uptime=0))
+    wall = later(NOW, 8 * HOUR)
+    second = begin(first, Moment(at=wall, boot="b", uptime=uptime))
+    assert second.at == (wall if is_believed else later(NOW, uptime))
+    assert second.limit == (first.limit if is_believed else NO_LIMIT)
 
 
 @pytest.mark.parametrize(

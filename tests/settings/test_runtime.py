@@ -1,12 +1,13 @@
 """The gate's clock over the machine's: it goes on when that one jumps, and says so."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mailgate import runtime
 from mailgate.core.instants import HOUR, MINUTE, SECOND, Instant, later
-from mailgate.core.timekeeping import NO_LIMIT, SETTLING, Begin, Moment
+from mailgate.core.timekeeping import SETTLING, Moment
 from mailgate.runtime import SteadyClock, SystemClock
 from tests.fakes import NEW_YEAR_2026
 
@@ -35,7 +36,7 @@ class Machine(SystemClock):
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_a_jump_is_not_followed_and_told_until_it_is_taken_back(jump: int) -> None:
     machine = Machine()
-    clock = SteadyClock(machine, Begin(at=machine.wall, limit=NO_LIMIT))
+    clock = SteadyClock(machine, machine.moment())
     machine.pass_(SECOND, jump=jump)
     assert (clock.now() - NEW_YEAR_2026, clock.doubt()) == (SECOND, jump)
     machine.pass_(MINUTE)
@@ -47,14 +48,14 @@ def test_a_jump_is_not_followed_and_told_until_it_is_taken_back(jump: int) -> No
 def test_the_time_of_the_network_is_believed_while_the_boot_settles_and_not_later() -> None:
     for uptime, believed in ((0, True), (SETTLING - SECOND, False)):
         machine = Machine(uptime=uptime)
-        clock = SteadyClock(machine, Begin(at=machine.wall, limit=later(machine.wall, 2 * HOUR)))
+        clock = SteadyClock(machine, replace(machine.moment(), limit=later(machine.wall, 2 * HOUR)))
         machine.pass_(2 * SECOND, jump=HOUR)
         assert (clock.doubt() == 0) is believed
 
 
 def test_what_is_written_down_is_the_gates_time_and_the_machines_boot() -> None:
     machine = Machine()
-    clock = SteadyClock(machine, Begin(at=machine.wall, limit=NO_LIMIT))
+    clock = SteadyClock(machine, machine.moment())
     machine.pass_(SECOND, jump=HOUR)
     assert clock.moment() == Moment(at=later(NEW_YEAR_2026, SECOND), boot="b", uptime=SETTLING + SECOND)
     assert machine.moment() == Moment(at=machine.wall, boot="b", uptime=SETTLING + SECOND)

@@ -4,7 +4,8 @@ CREATE TABLE moment (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     at      INTEGER NOT NULL,
     boot    TEXT NOT NULL,
-    uptime  INTEGER NOT NULL
+    uptime  INTEGER NOT NULL,
+    limit_  INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE life (
