@@ -195,11 +195,16 @@ def drained(folder: Folder) -> Drained:
     )
 
 
-def owes_nothing(folder: Folder) -> bool:
-    """Whether the broadcast is expanded and its last mark committed."""
-    with closing(sqlite3.connect(f"file:{folder.database}?mode=ro", uri=True)) as connection:
+class Watch:
+    """Looks on from outside while a broadcast is sent, over one connection: to open one for each look would take a tenth of the machine."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._connection = sqlite3.connect(f"file:{folder.database}?mode=ro", uri=True)
+
+    def owes_nothing(self) -> bool:
+        """Whether the broadcast is expanded and its last mark committed."""
         return bool(
-            connection.execute(
+            self._connection.execute(
                 """
                 SELECT b.expanded_at IS NOT NULL AND NOT EXISTS (
                        SELECT 1 FROM outbox o WHERE o.broadcast_id = b.id AND o.state IN ('pending', 'leased'))
@@ -208,3 +213,6 @@ def owes_nothing(folder: Folder) -> bool:
                 (BROADCAST,),
             ).fetchone()[0]
         )
+
+    def close(self) -> None:
+        self._connection.close()

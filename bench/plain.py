@@ -22,6 +22,7 @@ from mailgate.core.instants import MINUTE, later
 from mailgate.core.relay import Copy
 from mailgate.footing import Footing, open_footing
 from mailgate.journeys.life import Expander
+from mailgate.journeys.ports import Unmakeable
 from mailgate.store import outbox
 from mailgate.vault import MAIL_KEYS, AddressVault
 
@@ -57,10 +58,13 @@ class Loop:
         while True:
             now = self._footing.clock.now()
             async with self._footing.db.write() as tx:
-                rows = await outbox.claim(tx, now=now, until=later(now, 15 * MINUTE), node="plain", limit=_BATCH)
+                due = await outbox.due(tx, now=now, limit=_BATCH)
+                rows = await outbox.claim(tx, due, now=now, until=later(now, 15 * MINUTE), node="plain")
             if not rows:
                 return
-            for copy in await self._writing.write(rows):
+            copies: list[Copy | Unmakeable] = []
+            await self._writing.write(rows, copies.extend)
+            for copy in copies:
                 assert isinstance(copy, Copy)
                 self.octets += len(copy.content)
                 self.copies += 1

@@ -8,11 +8,11 @@ start of its program to its end, Postfix from the moment its queue manager is le
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 
 from bench import machine
-from bench.gates import DOMAIN, Folder, drained, owes_nothing
+from bench.gates import DOMAIN, Folder, Watch, drained
 from bench.ground import SESSIONS, Ground, missing_tools
 from bench.postfix import available, postfix
 from bench.processes import Worker, finish, worker
@@ -76,10 +76,11 @@ class Drain:
 async def _drain(folder: Folder, gate: Worker, recipients: int) -> Figures:
     confirmed_at: float = (await gate.ask("confirm"))["confirmed_at"]
     held: list[float] = []
-    while not owes_nothing(folder):
-        held.append(machine.memory_mib(gate.pid)[0])
-        await asyncio.sleep(0.01)
-    took = time.time() - confirmed_at
+    with closing(Watch(folder)) as watch:
+        while not watch.owes_nothing():
+            held.append(machine.memory_mib(gate.pid)[0])
+            await asyncio.sleep(0.01)
+        took = time.time() - confirmed_at
     late = await gate.ask("lateness")
     marks = drained(folder)
     assert marks.copies == recipients

@@ -28,6 +28,7 @@ from mailgate.logs import fault_of
 from mailgate.ops.lock import SenderLock
 from mailgate.ops.metrics import Metrics
 from mailgate.ops.wake import WakeSocket, ring
+from mailgate.runtime import tune_interpreter
 from mailgate.settings import Settings
 from mailgate.smtp.door import LOOPBACK, Limits
 from mailgate.smtp.listener import Listener
@@ -138,6 +139,7 @@ class MailSide:
 
     async def start(self, group: asyncio.TaskGroup) -> tuple[int, ...]:
         """Listen and send; the bound ports."""
+        tune_interpreter()
         ports = await self._listener.start([_hostport(listen) for listen in self._settings.smtp.listen])
         group.create_task(self.sender.run(self._stopping), name="sender")
         group.create_task(self._keep_house(), name="housekeeping")

@@ -6,9 +6,11 @@ imports `time`, `random` or `secrets`.
 What the gate is given is a `SteadyClock`, which does not believe a machine's clock that jumps; how far, core.timekeeping decides.
 """
 
+import gc
 import os
 import random
 import secrets
+import sys
 import time
 from pathlib import Path
 from typing import Final, Protocol
@@ -134,3 +136,15 @@ class SystemDice:
 
     def jitter(self) -> float:
         return random.uniform(-1.0, 1.0)  # spreads retries: predictable is fine
+
+
+def tune_interpreter() -> None:
+    """Once, in a process that has started: less waiting for each other between the loop and the store's threads, and fewer collections.
+
+    A thread of the store needs the interpreter for microseconds, many times a second; by default a busy loop keeps it waiting for five
+    milliseconds each time. Hardly anything of a mail's way leaves cycles behind, so the collector may look more rarely, and need not look
+    at what was there from the start.
+    """
+    sys.setswitchinterval(50e-6)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

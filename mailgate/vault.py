@@ -26,7 +26,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from mailgate.core.addresses import Address, parse_spec
+from mailgate.core.addresses import Address
 from mailgate.runtime import Dice
 
 KEY_OCTETS: Final = 32
@@ -134,9 +134,9 @@ class AddressVault:
         """An address sealed for its row, as it was first seen."""
         return self._seal.seal(address.spec.encode(), f"address.sealed:{row_id}")
 
-    def open_address(self, sealed: bytes, row_id: int) -> Address:
-        """The address of a row."""
-        return parse_spec(self._seal.open(sealed, f"address.sealed:{row_id}").decode())
+    def open_address(self, sealed: bytes, row_id: int) -> str:
+        """The address of a row, as it is written between brackets."""
+        return self._seal.open(sealed, f"address.sealed:{row_id}").decode()
 
     def lookup(self, address: Address) -> bytes:
         """The keyed digest of an address's identity: equal for equal mailboxes, meaningless without the key."""

@@ -24,13 +24,13 @@ from mailgate.core.returnpath import Slot
 from mailgate.footing import Footing, house_of
 from mailgate.journeys.addressbook import AddressBook
 from mailgate.journeys.allowance import Allowance
-from mailgate.journeys.deliver import Unmakeable
 from mailgate.journeys.forget import Forget
 from mailgate.journeys.inbox import Inbox
 from mailgate.journeys.join import Join, Registered
 from mailgate.journeys.keep import Keep
 from mailgate.journeys.life import Expander
 from mailgate.journeys.links import Links
+from mailgate.journeys.ports import Unmakeable
 from mailgate.journeys.reach import Reach
 from mailgate.journeys.schools import new_registration_code
 from mailgate.journeys.send import Action, ActionRefused, BroadcastView, Send
@@ -243,16 +243,19 @@ class Town:
         """What is due now, in the hands of a sender."""
         now = self.clock.now()
         async with self.db.write() as tx:
-            return await outbox.claim(tx, now=now, until=later(now, 15 * MINUTE), node="gate", limit=10_000)
+            rows = await outbox.due(tx, now=now, limit=10_000)
+            return await outbox.claim(tx, rows, now=now, until=later(now, 15 * MINUTE), node="gate")
 
-    async def written(self) -> list[Copy | Unmakeable]:
-        """What is due now, written."""
-        return await self.writing.write(await self.claimed())
+    async def written(self, rows: Sequence[Claimed] | None = None) -> list[Copy | Unmakeable]:
+        """Some rows written, else what is due now."""
+        made: list[Copy | Unmakeable] = []
+        await self.writing.write(await self.claimed() if rows is None else rows, made.extend)
+        return made
 
     async def sent(self) -> list[Sent]:
         """What was due, written and handed over, the most urgent first."""
         rows = await self.claimed()
-        made = {each.id: each for each in await self.writing.write(rows)}
+        made = {each.id: each for each in await self.written(rows)}
         gone = []
         for row in rows:
             copy = made[row.id]
@@ -272,7 +275,7 @@ class Town:
             """,
             (broadcast_id,),
         )
-        return [self.vault.open_address(row["sealed"], row["id"]).spec for row in rows]
+        return [self.vault.open_address(row["sealed"], row["id"]) for row in rows]
 
     # Guardians
 

@@ -10,7 +10,7 @@ from mailgate.core.instants import SECOND
 from mailgate.footing import Footing
 from mailgate.journeys.life import move_broadcast
 from mailgate.ops.wake import ring
-from mailgate.store import audiences, broadcasts, kept, outbox, receipts
+from mailgate.store import audiences, backlog, broadcasts, kept, receipts
 from mailgate.store.db import Row, Tx
 from mailgate.vault import AddressVault
 
@@ -135,8 +135,8 @@ def stats(context: click.Context, as_json: bool) -> None:
 
 async def outbox_stats(tx: Tx, footing: Footing) -> dict[str, Any]:
     """The figures of `outbox stats`."""
-    counts = await outbox.counts(tx)
-    oldest = await outbox.oldest_pending(tx)
+    counts = await backlog.counts(tx)
+    oldest = await backlog.oldest_pending(tx)
     waiting = None if oldest is None else max(0, footing.clock.now() - oldest) / SECOND
     return {**counts.by_state, "oldest_pending_s": waiting, "by_lane": counts.by_lane}
 

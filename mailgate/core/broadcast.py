@@ -88,7 +88,7 @@ MOVES: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (State.DRAFTED, Event.LAPSE): State.LAPSED,
         (State.CONFIRMED, Event.START): State.SENDING,
         (State.CONFIRMED, Event.CANCEL): State.CANCELLED,
-        # Pressed before the sender took it up; resumed, it is expanded from where its cursor stands, which is the beginning.
+        # Pressed before the sender took it up; resumed, it is expanded from where that stopped, which is the beginning.
         (State.CONFIRMED, Event.HALT): State.HALTED,
         (State.SENDING, Event.FINISH): State.DONE,
         (State.SENDING, Event.HALT): State.HALTED,

@@ -41,21 +41,23 @@ class Care:
             async with self._db.write() as tx:
                 await lives.end_life(tx, self._life, now=self._clock.now())
 
-    async def at_most(self, tx: Tx, limit: int) -> int:
+    async def at_most(self, limit: int) -> int:
         """How many rows may be claimed, of so many that the sender would like."""
         if not self.is_careful:
             return limit
         if self._alone is not None:
-            row = await outbox.by_id(tx, self._alone)
+            async with self._db.read() as tx:
+                row = await outbox.by_id(tx, self._alone)
             if row is not None and row["state"] == State.LEASED:
                 return 0
             self._gone_out += row is not None and row["state"] in _OUT
             self._alone = None
         if self._gone_out < ENOUGH:
             return min(limit, 1)
-        self.is_careful = False
         if self._life is not None:
-            await lives.end_care(tx, self._life)
+            async with self._db.write() as tx:
+                await lives.end_care(tx, self._life)
+        self.is_careful = False
         log.info("sender.reassured")
         return limit
 

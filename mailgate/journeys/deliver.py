@@ -1,8 +1,9 @@
 """Deliver: the sender drains the outbox.
 
-The relay takes copies by itself as its connections come free, and says what became of each (ready.py). Two tasks do the rest:
-- one *feeds*: it lets broadcasts expand, claims what is due one batch ahead of the wire, and has it written. The most urgent copy goes
-  first, and when an alarm is claimed, ordinary copies that have not begun are handed back at once;
+The relay takes copies by itself as its connections come free, and says what became of each (ready.py). Three tasks do the rest:
+- one *unfolds*: it lets broadcasts expand and end;
+- one *feeds*: it claims what is due one batch ahead of the wire, and has it written. The most urgent copy goes first, and when an alarm is
+  claimed, ordinary copies that have not begun are handed back at once;
 - one *marks*: what has become of rows is committed by one transaction after the other, without a timer (marks.py).
 
 Rules:
@@ -18,8 +19,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -29,6 +29,7 @@ from mailgate.core.outages import StoreFull
 from mailgate.core.relay import Copy, Deferred, Phase, Refused, Relay
 from mailgate.journeys.care import Care
 from mailgate.journeys.marks import Marks
+from mailgate.journeys.ports import Expander, Unmakeable, Writer
 from mailgate.journeys.ready import Ready
 from mailgate.logs import fault_of
 from mailgate.runtime import Clock, Dice
@@ -45,34 +46,6 @@ _RENEW_AFTER_S: Final = 300.0
 _URGENT: Final = (Lane.ALARM, Lane.SINGLE)
 _NOTHING: Final = Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text="nothing to send")
 _NOTHING_YET: Final = Deferred(phase=Phase.INTERNAL, code=None, enhanced=None, text="nothing to send yet")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmakeable:
-    """There is no copy to be made of a row: never, or not now."""
-
-    id: int
-    permanent: bool
-
-
-class Writer(Protocol):
-    """Makes copies of claimed rows."""
-
-    async def write(self, rows: Sequence[Claimed]) -> list[Copy | Unmakeable]:
-        """One answer for each row, in any order."""
-        ...
-
-
-class Expander(Protocol):
-    """The life of broadcasts, as far as the sender drives it."""
-
-    async def step(self) -> bool:
-        """Expand one chunk of a confirmed broadcast. True: there may be more to do."""
-        ...
-
-    async def settle(self) -> None:
-        """Let broadcasts end of which nothing is owed any more."""
-        ...
 
 
 class Sender:
@@ -105,14 +78,18 @@ class Sender:
         self._look_s = look_s
         self._pause_s = pause_s
         self._marks = Marks(db=db, clock=clock, dice=dice, node=node, window=window)
+        self._news = asyncio.Event()  # there may be something to expand or to end
         self._stir = asyncio.Event()  # the feeder should look
-        self._ready = Ready(self._marks, clock, low=batch // 2, on_low=self._stir.set)
+        self._is_urgent = True  # ... and not only whether copies are left
+        self._ready = Ready(self._marks, clock, low=batch, on_low=self._stir.set)
         self._care = Care(db=db, clock=clock)
         self._is_leaving = False
         self._renewed_at = clock.monotonic()
 
     def wake(self) -> None:
         """Something is due: look now."""
+        self._news.set()
+        self._is_urgent = True
         self._stir.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -121,7 +98,7 @@ class Sender:
             await self._begin(stop)
             self._relay.start(self._ready)
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._watch(stop)), group.create_task(self._mark())]
+                tasks = [group.create_task(work) for work in (self._watch(stop), self._unfold(), self._mark())]
                 await self._feed(stop)
                 await self._let_end()
                 for task in tasks:
@@ -166,6 +143,28 @@ class Sender:
         if self._marks.is_owing:
             await _caught(self._marks.commit())  # else the next start takes the leases back
 
+    # Unfolding
+
+    async def _unfold(self) -> None:
+        is_time = True
+        while True:
+            self._news.clear()
+            more = await _caught(self._expander.step())
+            if more is True:
+                self._stir.set()
+                continue
+            if is_time or self._marks.drained:
+                self._marks.drained = False
+                await _caught(self._expander.settle())
+            is_time = not await self._rest(self._news, self._pause_s if isinstance(more, Exception) else self._look_s)
+
+    async def _rest(self, until: asyncio.Event, at_most_s: float) -> bool:
+        """True: it was over before its time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                return await until.wait()
+        return False
+
     # Feeding
 
     async def _feed(self, stop: asyncio.Event) -> None:
@@ -174,32 +173,36 @@ class Sender:
             again = await _caught(self._look())
             if isinstance(again, Exception):
                 await asyncio.sleep(self._pause_s)
-            elif not again:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._look_s):
-                        await self._stir.wait()
+            elif not again and not await self._rest(self._stir, self._look_s):
+                self._is_urgent = True
 
     async def _look(self) -> bool:
-        """Do what there is to do. True: look again at once."""
-        more = await _caught(self._expander.step())
-        works = await self._write(rows := await self._claim())
+        """Claim and write. True: look again at once."""
+        is_urgent, self._is_urgent = self._is_urgent, False
+        works = await self._write(rows := await self._claim(is_urgent=is_urgent))
         self._nudge()
         if not works:
             await asyncio.sleep(self._pause_s)
-        if not rows or self._marks.drained:
-            self._marks.drained = False
-            await _caught(self._expander.settle())
         await self._keep_leases()
-        return more is True or bool(rows)
+        return bool(rows) and self._has_room
 
-    async def _claim(self) -> list[Claimed]:
-        """A batch when less than half of one waits; what is urgent comes on top of a full one."""
-        has_room = self._ready.waiting <= self._batch // 2
-        lanes, limit = (tuple(Lane), self._batch) if has_room else (_URGENT, 2 * self._batch - self._ready.waiting)
+    @property
+    def _has_room(self) -> bool:
+        """No more than a batch waits."""
+        return self._ready.waiting <= self._batch
+
+    async def _claim(self, *, is_urgent: bool) -> list[Claimed]:
+        """A batch if there is room for it; what is urgent comes on top of a full one."""
+        if self._has_room:
+            lanes, limit = tuple(Lane), self._batch
+        elif is_urgent:
+            lanes, limit = _URGENT, 3 * self._batch - self._ready.waiting
+        else:
+            return []
         now = self._clock.now()
-        async with self._db.write() as tx:
-            limit = await self._care.at_most(tx, limit)
-            rows = await outbox.claim(tx, now=now, until=later(now, LEASE), node=self._node, limit=limit, lanes=lanes)
+        rows = await outbox.due(self._db, now=now, limit=await self._care.at_most(limit), lanes=lanes)
+        if rows:
+            rows = await outbox.claim(self._db, rows, now=now, until=later(now, LEASE), node=self._node)
         rows = [row for row in rows if self._marks.in_flight(row.id) is None]  # it may be so if its lease had run out
         self._care.claimed(rows)
         self._marks.hold(rows)
@@ -218,36 +221,43 @@ class Sender:
 
     async def _write(self, rows: Sequence[Claimed]) -> bool:
         """Make copies of what is not too late. False: the store did not work."""
+        owed = {row.id: row for row in self._still_in_time(rows)}
+
+        def give(answers: Sequence[Copy | Unmakeable]) -> None:
+            for answer in answers:
+                self._sort(owed.pop(answer.id), answer)
+            self._nudge()
+
+        end = await _caught(self._writer.write([*owed.values()], give)) if owed else None
+        left = [*owed.values()]
+        match end:
+            case sqlite3.Error() | StoreFull() | OSError():
+                for row in left:
+                    self._marks.ended(row, Event.RELEASE)
+                return False
+            case Exception() if len(left) == 1:
+                self._marks.stumbled(left[0], type(end).__name__)
+            case Exception():
+                return all([await self._write([row]) for row in left])
+            case None:
+                for row in left:
+                    self._marks.stumbled(row, "no answer")
+        return True
+
+    def _still_in_time(self, rows: Sequence[Claimed]) -> list[Claimed]:
         now = self._clock.now()
         for row in rows:
             if row.expires_at <= now:
                 self._marks.ended(row, Event.EXPIRE)
-        fresh = [row for row in rows if row.expires_at > now]
-        made = await _caught(self._writer.write(fresh)) if fresh else []
-        match made:
-            case sqlite3.Error() | StoreFull() | OSError():
-                for row in fresh:
-                    self._marks.ended(row, Event.RELEASE)
-                return False
-            case Exception() if len(fresh) == 1:
-                self._marks.stumbled(fresh[0], type(made).__name__)
-            case Exception():
-                return all([await self._write([row]) for row in fresh])
-            case _:
-                self._sort(fresh, made)
-        return True
+        return [row for row in rows if row.expires_at > now]
 
-    def _sort(self, rows: Sequence[Claimed], made: Sequence[Copy | Unmakeable]) -> None:
-        """Copies to the wire, the rest to the marks. A row without an answer counts as one that made us stumble."""
-        answers = {answer.id: answer for answer in made}
-        for row in rows:
-            match answers.get(row.id):
-                case Copy() as copy:
-                    self._ready.add(row, copy)
-                case Unmakeable(permanent=permanent):
-                    self._marks.answered(row, _NOTHING if permanent else _NOTHING_YET)
-                case None:
-                    self._marks.stumbled(row, "no answer")
+    def _sort(self, row: Claimed, answer: Copy | Unmakeable) -> None:
+        """A copy to the wire, anything else to the marks."""
+        match answer:
+            case Copy():
+                self._ready.add(row, answer)
+            case Unmakeable(permanent=permanent):
+                self._marks.answered(row, _NOTHING if permanent else _NOTHING_YET)
 
     def _nudge(self) -> None:
         try:
@@ -266,7 +276,9 @@ class Sender:
                     await asyncio.sleep(self._pause_s)
                 else:
                     self._nudge()
-            if self._marks.drained or self._care.is_careful or self._is_leaving:
+            if self._marks.drained:
+                self._news.set()
+            if self._care.is_careful or self._is_leaving:
                 self._stir.set()
 
 

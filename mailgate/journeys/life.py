@@ -1,7 +1,8 @@
 """A broadcast's life: how an event moves it, and how the sender drives it from a frozen audience to its end.
 
-Confirming freezes the audience as of that instant. The deliveries are written in chunks, cursor and rows in one transaction, and the
-broadcast starts with the first chunk; the number of recipients is final with the last.
+Confirming freezes the audience as of that instant. The deliveries are written in chunks, each a statement that goes on behind the last
+address that has its row, and small, because the marks of what goes out meanwhile wait for it. The broadcast starts before the first chunk;
+the number of recipients is final with the last.
 """
 
 from typing import Final
@@ -14,11 +15,11 @@ from mailgate.core.delivery import Lane
 from mailgate.core.instants import Instant, later
 from mailgate.runtime import Clock
 from mailgate.store import audiences, audit, broadcasts, outbox
-from mailgate.store.db import Db, Row, Tx
+from mailgate.store.db import Db, Row, Statements, Tx
 
 log = structlog.get_logger()
 
-EXPANSION_CHUNK: Final = 50_000
+EXPANSION_CHUNK: Final = 300
 
 
 async def move_broadcast(tx: Tx, row: Row, event: Event, *, actor: str, now: Instant) -> bool:
@@ -61,23 +62,28 @@ class Expander:
 
     async def step(self) -> bool:
         """Write one chunk of the next broadcast's deliveries. True: there is more to do."""
-        async with self._db.read() as tx:
-            if await broadcasts.next_to_expand(tx) is None:
-                return False
+        row = await broadcasts.next_to_expand(self._db)
+        if row is None:
+            return False
+        if row["state"] == State.CONFIRMED:
+            async with self._db.write() as tx:
+                await move_broadcast(tx, row, Event.START, actor="gate", now=self._clock.now())
+        if await self._expand(self._db, row) < self._chunk:
+            await self._finish()
+        return True
+
+    async def _expand(self, tx: Statements, row: Row) -> int:
+        alarm = row["lane"] == Lane.ALARM
+        return await audiences.expand_chunk(tx, row, alarm=alarm, limit=self._chunk, now=self._clock.now())
+
+    async def _finish(self) -> None:
+        """A chunk was not full: this is the end of the audience, or somebody halted or cancelled the broadcast at that moment."""
         async with self._db.write() as tx:
             row = await broadcasts.next_to_expand(tx)
-            if row is None:
-                return False
-            if row["state"] == State.CONFIRMED:
-                await move_broadcast(tx, row, Event.START, actor="gate", now=self._clock.now())
-            alarm = row["lane"] == Lane.ALARM
-            now = self._clock.now()
-            added = await audiences.expand_chunk(tx, row, alarm=alarm, limit=self._chunk, now=now)
-            await broadcasts.advance_cursor(tx, broadcast_id=row["id"], added=added)
-            if added < self._chunk:
-                await broadcasts.set_expanded(tx, broadcast_id=row["id"], now=now)
-                log.info("broadcast.expanded", broadcast=row["id"], recipients=row["recipients"] + added)
-        return True
+            if row is None or row["state"] != State.SENDING or await self._expand(tx, row) == self._chunk:
+                return
+            recipients = await broadcasts.set_expanded(tx, broadcast_id=row["id"], now=self._clock.now())
+            log.info("broadcast.expanded", broadcast=row["id"], recipients=recipients)
 
     async def settle(self) -> None:
         """Let broadcasts of which nothing is owed be done, and old drafts lapse."""

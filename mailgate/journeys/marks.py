@@ -20,7 +20,7 @@ from mailgate.core.instants import SECOND, Instant, later
 from mailgate.core.relay import BEFORE_ANY_COPY, Accepted, Deferred, Outcome, Phase, Refused, enhanced_of
 from mailgate.runtime import Clock, Dice
 from mailgate.store import outbox
-from mailgate.store.db import Db, Tx
+from mailgate.store.db import Db, Statements
 from mailgate.store.outbox import Claimed, Mark
 
 log = structlog.get_logger()
@@ -134,14 +134,18 @@ class Marks:
         by_event: dict[Event, list[_Result]] = {}
         for result in batch:
             by_event.setdefault(result.event, []).append(result)
-        async with self._db.write() as tx:
+        if len(by_event) == 1:
             for event, results in by_event.items():
-                await self._write(tx, event, results)
+                await self._write(self._db, event, results)
+        else:
+            async with self._db.write() as tx:
+                for event, results in by_event.items():
+                    await self._write(tx, event, results)
         del self._results[: len(batch)]
         for result in batch:
             self._let_go(result)
 
-    async def _write(self, tx: Tx, event: Event, results: list[_Result]) -> None:
+    async def _write(self, tx: Statements, event: Event, results: list[_Result]) -> None:
         now, node = self._clock.now(), self._node
         marks = [result.mark for result in results if result.mark is not None]
         ids = [result.row.id for result in results]

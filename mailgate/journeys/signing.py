@@ -9,13 +9,14 @@ learns the second one.
 """
 
 import asyncio
+from asyncio import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from mailgate.core.relay import Copy
-from mailgate.journeys.deliver import Unmakeable
+from mailgate.journeys.ports import Unmakeable
 from mailgate.letters.dkim import BadKey, SigningKey, read_private_key, sign
 from mailgate.vault import KeysUnfit
 
@@ -48,20 +49,17 @@ def load_signing_key(directory: Path, *, domain: str, selector: str) -> SigningK
 
 
 class Signer:
-    """Signs copies, a batch at a time."""
+    """Signs copies, some at a time."""
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dkim")
 
-    async def sign(self, made: list[Copy | Unmakeable]) -> list[Copy | Unmakeable]:
-        """The same answers, in another order, each copy signed."""
-        loop = asyncio.get_running_loop()
-        shares = [made[start::_THREADS] for start in range(_THREADS)]
-        signed = await asyncio.gather(*[loop.run_in_executor(self._pool, self._sign, share) for share in shares if share])
-        return [answer for share in signed for answer in share]
+    def sign(self, made: list[Copy | Unmakeable]) -> Future[list[Copy | Unmakeable]]:
+        """The same answers, each copy signed: by one thread, when it has done what it was given before."""
+        return asyncio.get_running_loop().run_in_executor(self._pool, self._sign, made)
 
-    def _sign(self, share: list[Copy | Unmakeable]) -> list[Copy | Unmakeable]:
+    def _sign(self, made: list[Copy | Unmakeable]) -> list[Copy | Unmakeable]:
         return [
-            replace(answer, content=sign(answer.content, self._key)) if isinstance(answer, Copy) else answer for answer in share
+            replace(answer, content=sign(answer.content, self._key)) if isinstance(answer, Copy) else answer for answer in made
         ]

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make
 from starlette.types import ASGIApp
 
 from mailgate.runtime import KeptClock
-from mailgate.store import outbox
+from mailgate.store import backlog
 from mailgate.store.db import Tx
 
 TICK_S: Final = 0.02
@@ -67,9 +67,9 @@ class Metrics:
 
     async def read_outbox(self, tx: Tx) -> None:
         """Take over how many deliveries stand where."""
-        counts = await outbox.counts(tx)
+        counts = await backlog.counts(tx)
         for lane, by_state in counts.by_lane.items():
             for state, count in by_state.items():
                 self._deliveries.labels(lane=lane, state=state).set(count)
-        oldest = await outbox.oldest_pending(tx)
+        oldest = await backlog.oldest_pending(tx)
         self._oldest.set(0 if oldest is None else max(0, self._clock.now() - oldest) / 1e6)

@@ -7,7 +7,7 @@ pupils that a copy is about.
 from typing import Final
 
 from mailgate.core.instants import Instant
-from mailgate.store.db import Row, Tx
+from mailgate.store.db import Row, Statements, Tx
 
 # p: pupil, s: its school, a: a part of the audience. A child whom the school's roster does not know gets what all of the school get, and
 # nothing that is for a grade or a class: nobody has looked whether it is there.
@@ -36,7 +36,7 @@ _STAFF_IN_AUDIENCE: Final = """
 _ADDRESSES: Final = f"""
     SELECT d.id AS address_id
       FROM address d
-     WHERE d.id > :cursor AND (:alarm OR d.paused_at IS NULL)
+     WHERE (:alarm OR d.paused_at IS NULL)
        AND (EXISTS (SELECT 1
                       FROM contact c
                       JOIN registration r ON r.id = c.registration_id
@@ -104,23 +104,25 @@ async def count_audience(tx: Tx, *, broadcast_id: int, alarm: bool, until: Insta
           FROM pupil p JOIN school s ON s.id = p.school_id
          WHERE {_PUPIL_IN_AUDIENCE}
         """,
-        {"broadcast": broadcast_id, "alarm": alarm, "until": until, "now": now, "cursor": 0},
+        {"broadcast": broadcast_id, "alarm": alarm, "until": until, "now": now},
     )
     assert row is not None
     return row
 
 
-async def expand_chunk(tx: Tx, broadcast: Row, *, alarm: bool, limit: int, now: Instant) -> int:
-    """Write the next deliveries of a broadcast, by ascending address id; how many there were."""
+async def expand_chunk(tx: Statements, broadcast: Row, *, alarm: bool, limit: int, now: Instant) -> int:
+    """Write the next deliveries of a broadcast that is being sent, by ascending address id; how many there were."""
     return await tx.run(
         f"""
         INSERT INTO outbox (broadcast_id, address_id, lane, state, created_at, due_at, expires_at)
         SELECT :broadcast, address_id, :lane, 'pending', :until, :until, :expires_at
-          FROM ({_ADDRESSES}) ORDER BY address_id LIMIT :limit
+          FROM ({_ADDRESSES})
+         WHERE address_id > COALESCE((SELECT MAX(o.address_id) FROM outbox o WHERE o.broadcast_id = :broadcast), 0)
+           AND EXISTS (SELECT 1 FROM broadcast b WHERE b.id = :broadcast AND b.state = 'sending')
+         ORDER BY address_id LIMIT :limit
         """,
         {
             "broadcast": broadcast["id"],
-            "cursor": broadcast["cursor"],
             "until": broadcast["confirmed_at"],
             "now": now,
             "alarm": alarm,
@@ -131,23 +133,26 @@ async def expand_chunk(tx: Tx, broadcast: Row, *, alarm: bool, limit: int, now: 
     )
 
 
-async def pupils_of_copies(tx: Tx, *, broadcast_id: int, outbox_ids: str) -> list[Row]:
-    """outbox_id, name of the pupils that each copy is about. `outbox_ids` is a JSON array.
+async def pupils_of_copies(tx: Tx, *, broadcast_id: int, outbox_ids: str) -> list[tuple[int, str]]:
+    """Outbox id and name of the pupils that each copy is about. `outbox_ids` is a JSON array.
 
     A contact that came after the copy was owed is none of them, unless the address has no other: then the clock has been set back.
     """
-    return await tx.fetch(
+    named: list[tuple[int, str]] = await tx.packed(
         f"""
-        SELECT o.id AS outbox_id, p.name
-          FROM outbox o
-          JOIN contact c ON c.address_id = o.address_id
-           AND (c.created_at <= o.created_at
-                OR NOT EXISTS (SELECT 1 FROM contact e WHERE e.address_id = o.address_id AND e.created_at <= o.created_at))
-          JOIN registration r ON r.id = c.registration_id
-          JOIN pupil p ON p.id = r.pupil_id
-          JOIN school s ON s.id = p.school_id
-         WHERE o.id IN (SELECT value FROM json_each(:ids)) AND {_PUPIL_IN_AUDIENCE}
-         GROUP BY o.id, p.id ORDER BY o.id, p.grade DESC, p.id
+        SELECT json_group_array(json_array(outbox_id, name))
+          FROM (SELECT o.id AS outbox_id, p.name
+                  FROM outbox o
+                  JOIN contact c ON c.address_id = o.address_id
+                   AND (c.created_at <= o.created_at
+                        OR NOT EXISTS (
+                           SELECT 1 FROM contact e WHERE e.address_id = o.address_id AND e.created_at <= o.created_at))
+                  JOIN registration r ON r.id = c.registration_id
+                  JOIN pupil p ON p.id = r.pupil_id
+                  JOIN school s ON s.id = p.school_id
+                 WHERE o.id IN (SELECT value FROM json_each(:ids)) AND {_PUPIL_IN_AUDIENCE}
+                 GROUP BY o.id, p.id ORDER BY o.id, p.grade DESC, p.id)
         """,
         {"broadcast": broadcast_id, "ids": outbox_ids},
     )
+    return named

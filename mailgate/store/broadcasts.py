@@ -3,11 +3,11 @@
 from typing import Final
 
 from mailgate.core.instants import Instant
-from mailgate.store.db import Row, Tx
+from mailgate.store.db import Row, Statements, Tx
 
 _COLUMNS: Final = """
     b.id, b.link_id, b.state, b.kind, b.lane, b.staff_id, b.subject, b.text, b.cut, b.created_at, b.confirmed_at,
-    b.expires_at, b.cursor, b.expanded_at, b.recipients, b.done_at
+    b.expires_at, b.expanded_at, b.recipients, b.done_at
 """
 
 
@@ -92,7 +92,7 @@ async def set_state(
 async def set_confirmed(tx: Tx, *, broadcast_id: int, confirmed_at: Instant, expires_at: Instant) -> None:
     """Freeze the audience as of an instant."""
     await tx.run(
-        "UPDATE broadcast SET confirmed_at = :confirmed_at, expires_at = :expires_at, cursor = 0 WHERE id = :id",
+        "UPDATE broadcast SET confirmed_at = :confirmed_at, expires_at = :expires_at WHERE id = :id",
         {"id": broadcast_id, "confirmed_at": confirmed_at, "expires_at": expires_at},
     )
 
@@ -104,7 +104,7 @@ async def lapse_drafts(tx: Tx, *, before: Instant) -> int:
     )
 
 
-async def next_to_expand(tx: Tx) -> Row | None:
+async def next_to_expand(tx: Statements) -> Row | None:
     """The broadcast whose deliveries are to be written next: alarms first, then the oldest."""
     return await tx.one(
         f"""
@@ -115,22 +115,17 @@ async def next_to_expand(tx: Tx) -> Row | None:
     )
 
 
-async def advance_cursor(tx: Tx, *, broadcast_id: int, added: int) -> None:
-    """After a chunk: remember how far the audience is written."""
-    await tx.run(
+async def set_expanded(tx: Tx, *, broadcast_id: int, now: Instant) -> int:
+    """The audience is written: how many recipients it has, which is final."""
+    row = await tx.one(
         """
-        UPDATE broadcast
-           SET recipients = recipients + :added,
-               cursor = (SELECT MAX(address_id) FROM outbox WHERE broadcast_id = :id)
-         WHERE id = :id
+        UPDATE broadcast SET expanded_at = :now, recipients = (SELECT COUNT(*) FROM outbox WHERE broadcast_id = :id)
+         WHERE id = :id RETURNING recipients
         """,
-        {"id": broadcast_id, "added": added},
+        {"id": broadcast_id, "now": now},
     )
-
-
-async def set_expanded(tx: Tx, *, broadcast_id: int, now: Instant) -> None:
-    """The number of recipients is final."""
-    await tx.run("UPDATE broadcast SET expanded_at = :now WHERE id = :id", {"id": broadcast_id, "now": now})
+    assert row is not None
+    return int(row["recipients"])
 
 
 async def finished(tx: Tx) -> list[int]:

@@ -13,40 +13,56 @@ A task of the Db's own grants the turns and commits, so a caller that is cancell
 """
 
 import asyncio
+import json
 import sqlite3
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final  # Any: what JSON holds
 
 import aiosqlite
 
 from mailgate.core.outages import StoreFull
+from mailgate.store.connections import BUSY_MS, StoreUnfit, prepare, unfit
 
 Params = Mapping[str, object] | Sequence[object]
 Row = sqlite3.Row
 
 GROUP_LIMIT: Final = 64
 READERS: Final = 2
-BUSY_MS: Final = 10_000
 
-_PRAGMAS: Final = {
-    "journal_mode": "wal",
-    "synchronous": 2,  # FULL: a COMMIT is on the disk when it returns
-    "foreign_keys": 1,
-    "busy_timeout": BUSY_MS,
-    "secure_delete": 1,
-    "journal_size_limit": 64 * 1024 * 1024,
-}
+class Statements(ABC):
+    """What runs statements: a transaction, or the store itself for one that needs nothing around it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
+        """All rows of a statement."""
+
+    @abstractmethod
+    async def run(self, sql: str, params: Params = ()) -> int:
+        """Run a statement; how many rows it touched."""
+
+    async def one(self, sql: str, params: Params = ()) -> Row | None:
+        """The first row of a statement, or None."""
+        rows = await self.fetch(sql, params)
+        return rows[0] if rows else None
+
+    async def packed(self, sql: str, params: Params = ()) -> Any:
+        """The one value of a SELECT that gives its rows as JSON.
+
+        The driver lets the interpreter go and takes it back for every row, and beside a busy loop it waits for it each time: hundreds of
+        rows come and go many times as fast in one value.
+        """
+        rows = await self.fetch(sql, params)
+        return json.loads(rows[0][0])
 
 
-class StoreUnfit(Exception):
-    """The database cannot be used as it is; the text says what to do."""
-
-
-class Tx:
+class Tx(Statements):
     """One transaction, as it is passed to the statements."""
 
     __slots__ = ("_connection",)
@@ -55,16 +71,9 @@ class Tx:
         self._connection = connection
 
     async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
-        """All rows of a statement."""
         return list(await self._connection.execute_fetchall(sql, params))
 
-    async def one(self, sql: str, params: Params = ()) -> Row | None:
-        """The first row of a statement, or None."""
-        rows = await self.fetch(sql, params)
-        return rows[0] if rows else None
-
     async def run(self, sql: str, params: Params = ()) -> int:
-        """Run a statement; how many rows it touched."""
         cursor = await self._connection.execute(sql, params)
         return cursor.rowcount
 
@@ -83,7 +92,7 @@ class _Turn:
     wrote: bool = field(default=False)
 
 
-class Db:
+class Db(Statements):
     """The store of one process. Open it with `Db.open`; a web and a mail process may have the same file open."""
 
     def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
@@ -95,6 +104,7 @@ class Db:
         self._line: deque[_Turn] = deque()
         self._to_empty: deque[asyncio.Future[bool]] = deque()
         self._somebody_waits = asyncio.Event()
+        self._is_busy = False  # the writer has a transaction open, or is about to
         self._turns = asyncio.get_running_loop().create_task(self._grant_turns(), name="db-turns")
 
     @classmethod
@@ -110,7 +120,7 @@ class Db:
         try:
             for query_only in (False, *[True] * READERS):
                 opened.append(await aiosqlite.connect(path, isolation_level=None, cached_statements=512))
-                await _prepare(opened[-1], path, query_only=query_only)
+                await prepare(opened[-1], path, query_only=query_only)
         except BaseException as error:
             for connection in opened:  # each has a thread, which would keep the process alive
                 await connection.close()
@@ -139,6 +149,14 @@ class Db:
             self._readers.put_nowait(connection)
             await connection.rollback()
 
+    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
+        """A look of one statement."""
+        connection = await self._readers.get()
+        try:
+            return await Tx(connection).fetch(sql, params)
+        finally:
+            self._readers.put_nowait(connection)
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """One decision, durable when the block is left.
@@ -163,6 +181,24 @@ class Db:
         turn.left.set_result(True)
         await asyncio.shield(turn.settled)
 
+    async def run(self, sql: str, params: Params = ()) -> int:
+        """A decision of one statement, durable when this returns; how many rows it touched.
+
+        With nobody else about, SQLite's own transaction round it spares the BEGIN and the COMMIT, each a way to the thread and back.
+
+        Raises:
+            StoreFull: as `write`.
+        """
+        if self._is_busy or self._line:
+            async with self.write() as tx:
+                return await tx.run(sql, params)
+        try:
+            return await Tx(self._writer).run(sql, params)
+        except sqlite3.OperationalError as error:
+            if _is_full(error):
+                raise StoreFull from error
+            raise
+
     async def empty_log(self) -> bool:
         """Bring the write-ahead log into the file and cut it to nothing. False: somebody is reading just now, and nobody waits for that.
 
@@ -177,12 +213,14 @@ class Db:
         while True:
             await self._somebody_waits.wait()
             self._somebody_waits.clear()
+            self._is_busy = True
             while self._line:
                 await self._one_group()
             while self._to_empty:
                 asked, emptied = self._to_empty.popleft(), await self._empty_log()
                 if not asked.cancelled():
                     asked.set_result(emptied)
+            self._is_busy = False
 
     async def _empty_log(self) -> bool:
         """Between two transactions."""
@@ -250,22 +288,3 @@ def _tell(turns: Iterable[_Turn], error: Exception | None) -> None:
 
 def _is_full(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
-
-
-def unfit(path: Path, error: sqlite3.Error) -> StoreUnfit:
-    """What there is to say about a database that does not work, and to do."""
-    if isinstance(error, sqlite3.OperationalError):  # locked, read-only, a folder in its place
-        return StoreUnfit(f"the database {path} cannot be opened: {error}")
-    return StoreUnfit(f"the database {path} is damaged ({error}): restore it from a backup")
-
-
-async def _prepare(connection: aiosqlite.Connection, path: Path, *, query_only: bool) -> None:
-    connection.row_factory = sqlite3.Row
-    for name, value in _PRAGMAS.items():
-        await connection.execute(f"PRAGMA {name} = {value}")
-    for name, value in _PRAGMAS.items():
-        rows = list(await connection.execute_fetchall(f"PRAGMA {name}"))
-        if rows[0][0] != value:
-            raise StoreUnfit(f"{path}: PRAGMA {name} is {rows[0][0]}, not {value}: is the file on a local disk?")
-    if query_only:
-        await connection.execute("PRAGMA query_only = 1")

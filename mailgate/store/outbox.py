@@ -9,17 +9,16 @@ A claim walks the partial index of what is pending lane by lane, so it costs the
 claimed like others and then marked: no attempt is ever due after its row's end (core.delivery.retry_at), so the claim comes past them.
 """
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal, NamedTuple  # Any: a value of a row
 
 from mailgate.core.delivery import Event, Lane, State
 from mailgate.core.instants import Instant
-from mailgate.store.db import Row, Tx
+from mailgate.store.db import Row, Statements, Tx
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery that a sender has, with what a copy is made from."""
 
     id: int
@@ -27,7 +26,7 @@ class Claimed:
     letter: str | None
     params: str | None  # JSON as it is stored: one that cannot be read stops its own row and not the claim
     address_id: int
-    sealed: bytes = field(repr=False)  # the address
+    sealed: bytes  # the address
     site: str  # of the address
     lane: Lane
     created_at: Instant
@@ -38,8 +37,7 @@ class Claimed:
     no_url: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(NamedTuple):
     """What became of a claimed delivery. `due_at` is of those that are tried again."""
 
     id: int
@@ -52,29 +50,29 @@ class Mark:
     faults: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Deliveries by state, and by lane and state."""
-
-    by_state: dict[str, int]
-    by_lane: dict[str, dict[str, int]]
-
-
-_CLAIM: Final = """
+_DUE_IN_LANE: Final = """
+    SELECT * FROM (SELECT o.*, a.sealed, a.site, a.language, a.no_url
+                     FROM outbox o JOIN address a ON a.id = o.address_id
+                    WHERE o.state = 'pending' AND o.lane = {lane} AND o.due_at <= :now
+                      AND (o.broadcast_id IS NULL
+                           OR o.expires_at <= :now
+                           OR EXISTS (SELECT 1 FROM broadcast b WHERE b.id = o.broadcast_id AND b.state = 'sending'))
+                    ORDER BY o.due_at, o.id
+                    LIMIT :limit)
+"""
+_DUE: Final = """
+    SELECT json_group_array(json_array(
+               id, broadcast_id, letter, params, address_id, hex(sealed), site, lane, created_at, expires_at, attempt, faults,
+               language, no_url, due_at))
+      FROM ({lanes})
+"""
+_LEASE: Final = """
     UPDATE outbox SET state = 'leased', lease_node = :node, leased_until = :until
-     WHERE id IN (
-           SELECT o.id FROM outbox o
-            WHERE o.state = 'pending' AND o.lane = :lane AND o.due_at <= :now
-              AND (o.broadcast_id IS NULL
-                   OR o.expires_at <= :now
-                   OR EXISTS (SELECT 1 FROM broadcast b WHERE b.id = o.broadcast_id AND b.state = 'sending'))
-            ORDER BY o.due_at, o.id
-            LIMIT :limit)
-    RETURNING id, broadcast_id, letter, params, address_id, lane, created_at, due_at, expires_at, attempt, faults,
-              (SELECT a.sealed FROM address a WHERE a.id = outbox.address_id) AS sealed,
-              (SELECT a.site FROM address a WHERE a.id = outbox.address_id) AS site,
-              (SELECT a.language FROM address a WHERE a.id = outbox.address_id) AS language,
-              (SELECT a.no_url FROM address a WHERE a.id = outbox.address_id) AS no_url
+     WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'pending' AND due_at <= :now
+"""
+_LEASED: Final = """
+    SELECT json_group_array(id) FROM outbox
+     WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_node = :node
 """
 
 # Out of a lease and not handed over: owed again, unless its broadcast was cancelled meanwhile.
@@ -85,10 +83,14 @@ _OWED_AGAIN: Final = """
                  THEN :now END,
     lease_node = NULL, leased_until = NULL
 """
+# A mark comes as a JSON array of its fields in their order, and its statement is `UPDATE outbox SET ... FROM _MARKED`. What was accepted
+# comes as `"id": "text"`, by far the cheapest to take apart, in a statement for each code.
 _ANSWERED: Final = """
-    attempt = attempt + :attempts, faults = faults + :faults,
-    phase = :phase, reply_code = :code, enhanced = :enhanced, reply_text = :text
+    attempt = attempt + mark.value ->> 6, faults = faults + mark.value ->> 7,
+    phase = mark.value ->> 1, reply_code = mark.value ->> 2, enhanced = mark.value ->> 3, reply_text = mark.value ->> 4
 """
+_MARKED: Final = "json_each(:marks) AS mark WHERE outbox.id = mark.value ->> 0"
+_LANES: Final = tuple(Lane)
 
 
 async def enqueue_letter(
@@ -119,22 +121,25 @@ async def by_id(tx: Tx, outbox_id: int) -> Row | None:
     return await tx.one("SELECT * FROM outbox WHERE id = :id", {"id": outbox_id})
 
 
-async def claim(
-    tx: Tx, *, now: Instant, until: Instant, node: str, limit: int, lanes: Sequence[Lane] = tuple(Lane)
-) -> list[Claimed]:
-    """Lease what is due, the most urgent lane first, in a lane the longest due first.
+async def due(tx: Statements, *, now: Instant, limit: int, lanes: Sequence[Lane] = tuple(Lane)) -> list[Claimed]:
+    """What may be claimed, the most urgent lane first, in a lane the longest due first.
 
     Of broadcasts only those that are being sent, and whatever has expired: that is only to be marked.
     """
-    claimed: list[Claimed] = []
-    for lane in sorted(lanes):
-        room = limit - len(claimed)
-        if room <= 0:
-            break
-        rows = await tx.fetch(_CLAIM, {"now": now, "until": until, "node": node, "lane": lane, "limit": room})
-        rows.sort(key=lambda row: (row["due_at"], row["id"]))
-        claimed += [_claimed(row) for row in rows]
-    return claimed
+    due_in_lanes = " UNION ALL ".join([_DUE_IN_LANE.format(lane=int(lane)) for lane in lanes])
+    rows = await tx.packed(_DUE.format(lanes=due_in_lanes), {"now": now, "limit": limit})
+    rows.sort(key=_turn)
+    return [_claimed(row) for row in rows[:limit]]
+
+
+async def claim(tx: Statements, rows: Sequence[Claimed], *, now: Instant, until: Instant, node: str) -> list[Claimed]:
+    """Lease what was found due and is so still."""
+    ids = json.dumps([row.id for row in rows])
+    leased = await tx.run(_LEASE, {"node": node, "until": until, "now": now, "ids": ids})
+    if leased == len(rows):
+        return [*rows]
+    kept = frozenset(await tx.packed(_LEASED, {"node": node, "ids": ids}))
+    return [row for row in rows if row.id in kept]
 
 
 async def renew_leases(tx: Tx, *, node: str, until: Instant) -> int:
@@ -164,56 +169,65 @@ async def free_expired_leases(tx: Tx, *, node: str, now: Instant) -> int:
     )
 
 
-async def release(tx: Tx, ids: Iterable[int], *, node: str, now: Instant) -> None:
+async def release(tx: Statements, ids: Iterable[int], *, node: str, now: Instant) -> None:
     """Hand back what was not begun, due as it was."""
-    await tx.run_many(
-        f"UPDATE outbox SET {_OWED_AGAIN} WHERE id = :id AND state = 'leased' AND lease_node = :node",
-        [{"id": id_, "node": node, "now": now} for id_ in ids],
+    await tx.run(
+        f"""
+        UPDATE outbox SET {_OWED_AGAIN}
+         WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_node = :node
+        """,
+        {"ids": json.dumps([*ids]), "node": node, "now": now},
     )
 
 
-async def mark_handed_over(tx: Tx, marks: Iterable[Mark], *, now: Instant) -> None:
+async def mark_handed_over(tx: Statements, marks: Iterable[Mark], *, now: Instant) -> None:
     """The next server took them. A notice that overtook this record stays."""
-    await tx.run_many(
-        f"""
-        UPDATE outbox
-           SET state = 'handed_over', handed_over_at = :now, lease_node = NULL, leased_until = NULL, {_ANSWERED}
-         WHERE id = :id AND state IN ('pending', 'leased')
-        """,
-        [_answer(mark) | {"now": now} for mark in marks],
-    )
+    texts: dict[tuple[int | None, str | None], dict[int, str | None]] = {}
+    for mark in marks:
+        texts.setdefault((mark.code, mark.enhanced), {})[mark.id] = mark.text
+    for (code, enhanced), by_id in texts.items():
+        await tx.run(
+            """
+            UPDATE outbox
+               SET state = 'handed_over', handed_over_at = :now, lease_node = NULL, leased_until = NULL, attempt = attempt + 1,
+                   phase = 'eod', reply_code = :code, enhanced = :enhanced, reply_text = mark.value
+              FROM json_each(:texts) AS mark
+             WHERE outbox.id = CAST(mark.key AS INTEGER) AND state IN ('pending', 'leased')
+            """,
+            {"texts": json.dumps(by_id), "code": code, "enhanced": enhanced, "now": now},
+        )
 
 
-async def mark_deferred(tx: Tx, marks: Iterable[Mark], *, node: str, now: Instant) -> None:
+async def mark_deferred(tx: Statements, marks: Iterable[Mark], *, node: str, now: Instant) -> None:
     """They are tried again when they are due."""
-    await tx.run_many(
+    await tx.run(
         f"""
-        UPDATE outbox SET due_at = :due_at, {_OWED_AGAIN}, {_ANSWERED}
-         WHERE id = :id AND state = 'leased' AND lease_node = :node
+        UPDATE outbox SET due_at = mark.value ->> 5, {_OWED_AGAIN}, {_ANSWERED}
+          FROM {_MARKED} AND state = 'leased' AND lease_node = :node
         """,
-        [_answer(mark) | {"due_at": mark.due_at, "node": node, "now": now} for mark in marks],
+        {"marks": json.dumps([*marks]), "node": node, "now": now},
     )
 
 
-async def mark_failed(tx: Tx, marks: Iterable[Mark], *, node: str, now: Instant) -> None:
+async def mark_failed(tx: Statements, marks: Iterable[Mark], *, node: str, now: Instant) -> None:
     """Refused for good, or parked (phase `internal`)."""
-    await tx.run_many(
+    await tx.run(
         f"""
         UPDATE outbox SET state = 'failed', ended_at = :now, lease_node = NULL, leased_until = NULL, {_ANSWERED}
-         WHERE id = :id AND state = 'leased' AND lease_node = :node
+          FROM {_MARKED} AND state = 'leased' AND lease_node = :node
         """,
-        [_answer(mark) | {"node": node, "now": now} for mark in marks],
+        {"marks": json.dumps([*marks]), "node": node, "now": now},
     )
 
 
-async def mark_expired(tx: Tx, ids: Iterable[int], *, node: str, now: Instant) -> None:
+async def mark_expired(tx: Statements, ids: Iterable[int], *, node: str, now: Instant) -> None:
     """Claimed, and too late to be handed over."""
-    await tx.run_many(
+    await tx.run(
         """
         UPDATE outbox SET state = 'expired', ended_at = :now, lease_node = NULL, leased_until = NULL
-         WHERE id = :id AND state = 'leased' AND lease_node = :node
+         WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_node = :node
         """,
-        [{"id": id_, "node": node, "now": now} for id_ in ids],
+        {"ids": json.dumps([*ids]), "node": node, "now": now},
     )
 
 
@@ -263,35 +277,13 @@ async def notice(
     return state if moved else None
 
 
-async def counts(tx: Tx) -> Counts:
-    """How many deliveries are in which state, in all and by lane; every state and lane is there."""
-    rows = await tx.fetch("SELECT state, lane, COUNT(*) AS n FROM outbox GROUP BY state, lane")
-    found = {(row["state"], row["lane"]): int(row["n"]) for row in rows}
-    by_lane = {lane.name.lower(): {str(state): found.get((state, lane), 0) for state in State} for lane in Lane}
-    by_state = {str(state): sum(of_lane[state] for of_lane in by_lane.values()) for state in State}
-    return Counts(by_state=by_state, by_lane=by_lane)
+def _claimed(row: list[Any]) -> Claimed:
+    row[5] = bytes.fromhex(row[5])
+    row[7] = _LANES[row[7]]
+    row[13] = row[13] == 1
+    del row[14:]
+    return Claimed._make(row)
 
 
-async def oldest_pending(tx: Tx) -> Instant | None:
-    """Since when the longest waiting delivery has been owed."""
-    rows = await tx.fetch("SELECT MIN(created_at) AS oldest FROM outbox WHERE state = 'pending'")
-    oldest = rows[0]["oldest"]
-    return None if oldest is None else Instant(oldest)
-
-
-def _answer(mark: Mark) -> dict[str, object]:
-    return {
-        "id": mark.id,
-        "attempts": mark.attempts,
-        "faults": mark.faults,
-        "phase": mark.phase,
-        "code": mark.code,
-        "enhanced": mark.enhanced,
-        "text": mark.text,
-    }
-
-
-def _claimed(row: Row) -> Claimed:
-    values = dict(row)
-    del values["due_at"]  # orders the claim
-    return Claimed(**values | {"lane": Lane(row["lane"]), "no_url": bool(row["no_url"])})
+def _turn(row: list[Any]) -> tuple[int, int, int]:
+    return row[7], row[14], row[0]  # lane, due_at, id

@@ -228,7 +228,6 @@ CREATE TABLE broadcast (
     created_at   INTEGER NOT NULL,
     confirmed_at INTEGER,
     expires_at   INTEGER,                   -- set on confirming: nothing of it is handed over later
-    cursor       INTEGER,                   -- last address id expanded; NULL: not begun
     expanded_at  INTEGER,                   -- the number of recipients is final
     recipients   INTEGER NOT NULL DEFAULT 0,
     done_at      INTEGER

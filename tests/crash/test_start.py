@@ -33,8 +33,8 @@ def fill(victim: Victim) -> None:
             db.execute(
                 """
                 INSERT INTO broadcast (id, link_id, state, kind, lane, staff_id, source, subject, text, cut, created_at, confirmed_at,
-                                       expires_at, cursor, expanded_at, recipients)
-                VALUES (?, ?, 'sending', 'notice', ?, 1, x'', ?, ?, ?, ?, ?, ?, 0, ?, ?)
+                                       expires_at, expanded_at, recipients)
+                VALUES (?, ?, 'sending', 'notice', ?, 1, x'', ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 (number, number.to_bytes(15, "big"), Lane.ORDINARY, *sealed, now, now, now + DAY, now, addresses),
             )

@@ -108,7 +108,7 @@ class Judge:
     def _address(self, row: sqlite3.Row) -> str:
         address_id = int(row["address_id"])
         if address_id not in self._known:
-            self._known[address_id] = self._addresses.open_address(row["sealed"], address_id).spec
+            self._known[address_id] = self._addresses.open_address(row["sealed"], address_id)
         return self._known[address_id]
 
     def _rows_against_copies(self, db: sqlite3.Connection, record: Record, sent: dict[int, list[Copy]]) -> Iterator[str]:

@@ -182,7 +182,7 @@ class House:
         )
         await self.hand_over()
         return [
-            Owed(row["letter"], self.vault.open_address(row["sealed"], row["address_id"]).spec, json.loads(row["params"]))
+            Owed(row["letter"], self.vault.open_address(row["sealed"], row["address_id"]), json.loads(row["params"]))
             for row in rows
         ]
 
@@ -275,7 +275,7 @@ class House:
             """,
             (login_id,),
         )
-        return [self.vault.open_address(row["sealed"], row["id"]).spec for row in rows]
+        return [self.vault.open_address(row["sealed"], row["id"]) for row in rows]
 
     async def undo_token(self, change_id: int) -> str:
         """The link that a letter about this change carries."""

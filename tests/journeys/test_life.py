@@ -58,7 +58,7 @@ async def test_deliveries_are_written_in_chunks_and_the_number_is_final_with_the
         shown = await city.send.view(token)
         assert isinstance(shown, BroadcastView)
         seen.append((row["state"], row["recipients"], row["expanded_at"] is not None, shown.recipients))
-    assert seen == [("sending", 2, False, 5), ("sending", 4, False, 5), ("sending", 5, True, 5)]
+    assert seen == [("sending", 0, False, 5), ("sending", 0, False, 5), ("sending", 5, True, 5)]
     assert await city.addresses() == GUARDIANS
 
 
@@ -96,7 +96,8 @@ async def test_an_alarm_is_expanded_before_what_was_confirmed_earlier(city: Town
     await city.confirmed("kita-es", subject=ALARM)
     while (await row_of(city, 2))["expanded_at"] is None:
         await city.expander.step()
-    assert (await row_of(city, 1))["recipients"] == 2
+    (written,) = await city.ask("SELECT COUNT(*) AS n FROM outbox WHERE broadcast_id = 1")
+    assert written["n"] == 2
 
 
 async def test_who_registers_after_the_confirmation_gets_no_copy(city: Town) -> None:

@@ -96,7 +96,7 @@ async def test_links_that_lead_nowhere_show_and_do_nothing(city: Town) -> None:
 async def test_a_button_does_what_the_table_says_in_every_state(city: Town, state: State, action: Action) -> None:
     token = await city.drafted("kita-es")
     confirmed_at = None if state in (State.DRAFTED, State.DROPPED, State.LAPSED) else city.clock.now()
-    await city.change("UPDATE broadcast SET state = ?, confirmed_at = ?, cursor = 0", (state, confirmed_at))
+    await city.change("UPDATE broadcast SET state = ?, confirmed_at = ?", (state, confirmed_at))
     expected = broadcast.move(state, Event(action))
     done = await city.act(token, action)
     if expected is None:
@@ -117,8 +117,8 @@ async def test_confirming_freezes_when_and_until_when(city: Town) -> None:
     shown = await city.act(token, "confirm")
     assert isinstance(shown, BroadcastView)
     assert (shown.confirmed_at, city.wakes) == (city.clock.now(), wakes + 1)
-    (row,) = await city.ask("SELECT confirmed_at, expires_at, cursor FROM broadcast")
-    assert tuple(row) == (city.clock.now(), later(city.clock.now(), broadcast.LIFETIME[broadcast.Kind.EMERGENCY]), 0)
+    (row,) = await city.ask("SELECT confirmed_at, expires_at FROM broadcast")
+    assert tuple(row) == (city.clock.now(), later(city.clock.now(), broadcast.LIFETIME[broadcast.Kind.EMERGENCY]))
 
 
 async def test_confirmed_twice_is_confirmed_once(city: Town) -> None:

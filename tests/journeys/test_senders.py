@@ -148,7 +148,7 @@ async def together(town: Town, mails: Sequence[tuple[str, bytes]]) -> None:
 
 async def invited(town: Town) -> Counter[str]:
     rows = await town.ask("SELECT a.id, a.sealed FROM outbox o JOIN address a ON a.id = o.address_id WHERE o.letter = 'invitation'")
-    return Counter(town.vault.open_address(row["sealed"], row["id"]).spec for row in rows)
+    return Counter(town.vault.open_address(row["sealed"], row["id"]) for row in rows)
 
 
 PHONES = ("docomo.ne.jp", "ezweb.ne.jp", "au.com", "softbank.ne.jp", "i.softbank.jp", "icloud.com", "gmail.com", "yahoo.co.jp")

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from mailgate.cli import main
 from mailgate.core.relay import Copy
-from mailgate.journeys.deliver import Unmakeable
+from mailgate.journeys.ports import Unmakeable
 from mailgate.journeys.signing import Signer, key_file, load_signing_key
 from mailgate.letters.dkim import SigningKey, new_private_key, read_private_key, sign
 from mailgate.vault import KeysUnfit

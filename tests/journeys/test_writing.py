@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -12,8 +11,8 @@ from mailgate.core.delivery import LIFETIME, Lane
 from mailgate.core.instants import DAY, MINUTE, SECOND, later
 from mailgate.core.relay import Copy
 from mailgate.core.returnpath import Slot
-from mailgate.journeys.deliver import Unmakeable
 from mailgate.journeys.join import Landing
+from mailgate.journeys.ports import Unmakeable
 from mailgate.journeys.send import BroadcastView
 from mailgate.store import outbox
 from mailgate.vault import SealBroken
@@ -135,10 +134,10 @@ async def test_the_same_row_is_written_the_same_again(town: Town) -> None:
     await town.expanded()
     await town.post("b@docomo.ne.jp", "touroku")
     rows = await town.claimed()
-    first = {copy.id: copy for copy in await town.writing.write(rows)}
+    first = {copy.id: copy for copy in await town.written(rows)}
     town.clock.pass_(MINUTE)
     restarted = Town(town.path, town.db, town.keys, town.clock)
-    assert {copy.id: copy for copy in await restarted.writing.write(rows[::-1])} == first
+    assert {copy.id: copy for copy in await restarted.written(rows[::-1])} == first
 
 
 async def test_many_broadcasts_at_once_are_each_written_as_they_are(town: Town) -> None:
@@ -216,7 +215,7 @@ async def test_an_address_moved_to_another_row_is_not_written_to(town: Town) -> 
     await town.post("b@docomo.ne.jp", "touroku")
     first, second = await town.claimed()
     with pytest.raises(SealBroken):
-        await town.writing.write([replace(first, sealed=second.sealed)])
+        await town.written([first._replace(sealed=second.sealed)])
 
 
 # What lies in the database
@@ -260,7 +259,7 @@ async def test_a_link_sent_again_later_is_the_same_and_ends_when_it_should(town:
     await town.post(GUARDIAN, "touroku")
     (row,) = await town.claimed()
     town.clock.pass_(20 * MINUTE)
-    (copy,) = await town.writing.write([row])
+    (copy,) = await town.written([row])
     assert isinstance(copy, Copy)
     token = Sent(row=row, copy=copy).token("j")
     town.clock.pass_(DAY - 20 * MINUTE - SECOND)

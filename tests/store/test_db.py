@@ -9,7 +9,8 @@ import pytest
 
 from mailgate.core.outages import StoreFull
 from mailgate.store import migrate
-from mailgate.store.db import Db, StoreUnfit, Tx
+from mailgate.store.connections import StoreUnfit
+from mailgate.store.db import Db, Tx
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailgate.store.db import READERS, Db, StoreUnfit
+from mailgate.store.connections import StoreUnfit
+from mailgate.store.db import READERS, Db
 
 
 async def one(db: Db) -> int:

@@ -44,7 +44,7 @@ async def reached(tx: Tx, **part: object) -> set[int]:
     broadcast_id = await a_broadcast(tx)
     whole = {"staff": False, "level": None, "school_id": None, "grade": None, "class_id": None, **part}
     await audiences.add_part(tx, broadcast_id=broadcast_id, part=f"part {broadcast_id}", **whole)  # type: ignore[arg-type]
-    await tx.run("UPDATE broadcast SET cursor = 0, confirmed_at = ? WHERE id = ?", (NOW, broadcast_id))
+    await tx.run("UPDATE broadcast SET confirmed_at = ? WHERE id = ?", (NOW, broadcast_id))
     counted = await audiences.count_audience(tx, broadcast_id=broadcast_id, alarm=False, until=NOW, now=NOW)
     row = await tx.one("SELECT * FROM broadcast WHERE id = ?", (broadcast_id,))
     assert row is not None
