@@ -152,7 +152,7 @@ class Inbox:
     async def _guardian_mail(
         self, mail: Inbound, found: Headers, boxes: tuple[Box, ...], silence: str | None
     ) -> GuardianMail:
-        answer, proof = await self._answers.find(mail, found, boxes)
+        answer, proof = await self._answers.find(mail, found, boxes, silence)
         is_reply = any(isinstance(box, Replies | ToReceipt) for box in boxes)
         return GuardianMail(
             sender=mail.sender,

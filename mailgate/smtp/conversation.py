@@ -14,11 +14,12 @@ from contextlib import suppress
 from typing import AnyStr, Final, cast
 
 import structlog
-from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
+from aiosmtpd.smtp import Envelope, TLSSetupException
 
 from mailgate.core.addresses import parse_spec
 from mailgate.core.inbound import Inbound
 from mailgate.smtp import replies
+from mailgate.smtp.commands import Commands
 from mailgate.smtp.content import Content
 from mailgate.smtp.door import Terms
 from mailgate.smtp.envelope import declared_size, mailbox, read_recipient, read_sender
@@ -35,7 +36,7 @@ class Over(Exception):
     """The conversation has ended: the peer is gone or was sent away. No error of ours is one."""
 
 
-class Conversation(SMTP):
+class Conversation(Commands):
     """One connection. The listener makes it, tells it to stop, and waits for its task."""
 
     def __init__(self, terms: Terms, *, peer: str) -> None:
@@ -236,20 +237,6 @@ class Conversation(SMTP):
             self.connection_lost(None)
             raise Over
 
-    # Nobody learns who is here or what runs here (MR-14), and nobody logs in at this port, in TLS or out of it (MR-13).
-
-    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.NOT_VERIFIED)
-
-    async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.NOT_IMPLEMENTED)
-
-    async def smtp_HELP(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.HELP)
-
-    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.NOT_IMPLEMENTED)
-
     # The connection.
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -289,9 +276,6 @@ class Conversation(SMTP):
 
     def _stop_waiting(self) -> None:
         cast("asyncio.TimerHandle", self._timeout_handle).cancel()
-
-    def _is_in_tls(self) -> bool:
-        return cast("Session", self.session).ssl is not None
 
     @property
     def _mail(self) -> Envelope:
