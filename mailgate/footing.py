@@ -13,7 +13,8 @@ from mailgate.journeys.timekeeping import begun
 from mailgate.runtime import Dice, KeptClock, SystemClock, SystemDice
 from mailgate.settings import Settings
 from mailgate.store import kept, migrate
-from mailgate.store.db import Db, StoreUnfit, Tx, unfit
+from mailgate.store.connections import StoreUnfit, unfit
+from mailgate.store.db import Db, Tx
 from mailgate.vault import Digests, Keys, KeysUnfit, TextVault, load_keys
 
 

@@ -15,7 +15,7 @@ from mailgate.core.outages import StoreFull
 from mailgate.core.timekeeping import TimeUnknown
 from mailgate.footing import Footing, open_footing
 from mailgate.settings import Settings, SettingsUnfit, load
-from mailgate.store.db import StoreUnfit
+from mailgate.store.connections import StoreUnfit
 from mailgate.vault import MAIL_KEYS, KeysUnfit, SealBroken
 
 T = TypeVar("T")

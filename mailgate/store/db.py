@@ -7,6 +7,10 @@ Rules
   one that fails takes nobody along. The group is closed when nobody waits any more or when it is full. There is no timer: a lone
   write commits at once.
 - Everything a caller awaits inside the block is the transaction itself. Nobody holds it over a network call.
+- A statement is worked off by a thread, so that a long one keeps nobody waiting but its neighbours in line. The way there and back is
+  longer than what it takes to find a row by its key, and a blank mail asks a dozen of these: `write(brief=True)` promises that every
+  statement of the block touches a few rows found by a key, and they run where they are asked for. What may wait for the disk or for
+  another process (BEGIN, COMMIT, undoing) always goes to the thread.
 - A statement that finds the disk full makes SQLite roll back the whole transaction: then every member of the group is told.
 
 A task of the Db's own grants the turns and commits, so a caller that is cancelled while it waits leaves no transaction open.
@@ -15,79 +19,40 @@ A task of the Db's own grants the turns and commits, so a caller that is cancell
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import aiosqlite
 
 from mailgate.core.outages import StoreFull
+from mailgate.store.connections import BUSY_MS, Connected, connected
+from mailgate.store.tx import BriefTx, Params, Row, Tx
 
-Params = Mapping[str, object] | Sequence[object]
-Row = sqlite3.Row
+__all__ = ["READERS", "Db", "Params", "Row", "Tx"]
 
 GROUP_LIMIT: Final = 64
 READERS: Final = 2
-BUSY_MS: Final = 10_000
-
-_PRAGMAS: Final = {
-    "journal_mode": "wal",
-    "synchronous": 2,  # FULL: a COMMIT is on the disk when it returns
-    "foreign_keys": 1,
-    "busy_timeout": BUSY_MS,
-    "secure_delete": 1,
-    "journal_size_limit": 64 * 1024 * 1024,
-}
-
-
-class StoreUnfit(Exception):
-    """The database cannot be used as it is; the text says what to do."""
-
-
-class Tx:
-    """One transaction, as it is passed to the statements."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-
-    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
-        """All rows of a statement."""
-        return list(await self._connection.execute_fetchall(sql, params))
-
-    async def one(self, sql: str, params: Params = ()) -> Row | None:
-        """The first row of a statement, or None."""
-        rows = await self.fetch(sql, params)
-        return rows[0] if rows else None
-
-    async def run(self, sql: str, params: Params = ()) -> int:
-        """Run a statement; how many rows it touched."""
-        cursor = await self._connection.execute(sql, params)
-        return cursor.rowcount
-
-    async def run_many(self, sql: str, params: Iterable[Params]) -> None:
-        """Run a statement once for each set of parameters."""
-        await self._connection.executemany(sql, params)
 
 
 @dataclass(slots=True, eq=False)
 class _Turn:
     """One caller's place in the line of writers."""
 
+    is_brief: bool
     granted: asyncio.Future[Tx]
     left: asyncio.Future[bool]  # True: keep what it wrote
     settled: asyncio.Future[None]
-    wrote: bool = field(default=False)
 
 
 class Db:
     """The store of one process. Open it with `Db.open`; a web and a mail process may have the same file open."""
 
-    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
-        self._writer = writer
+    def __init__(self, writer: Connected, readers: Sequence[aiosqlite.Connection]) -> None:
+        self._file, self._writer = writer.file, writer.thread
+        self._brief, self._long = BriefTx(self._writer, self._file), Tx(self._writer)
         self._all_readers = tuple(readers)
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         for reader in readers:
@@ -102,22 +67,10 @@ class Db:
         """Open an existing database file.
 
         Raises:
-            StoreUnfit: there is no such file, it is no database, or a pragma that our promises rest on does not hold.
+            StoreUnfit: as `connected`.
         """
-        if not path.exists():
-            raise StoreUnfit(f"there is no database at {path}: run `mailgate migrate`")
-        opened: list[aiosqlite.Connection] = []
-        try:
-            for query_only in (False, *[True] * READERS):
-                opened.append(await aiosqlite.connect(path, isolation_level=None, cached_statements=512))
-                await _prepare(opened[-1], path, query_only=query_only)
-        except BaseException as error:
-            for connection in opened:  # each has a thread, which would keep the process alive
-                await connection.close()
-            if isinstance(error, sqlite3.Error):
-                raise unfit(path, error) from None
-            raise
-        return cls(opened[0], opened[1:])
+        writer, readers = await connected(path, readers=READERS)
+        return cls(writer, readers)
 
     async def close(self) -> None:
         """Wait for nobody, close the connections."""
@@ -140,14 +93,14 @@ class Db:
             await connection.rollback()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Tx]:
-        """One decision, durable when the block is left.
+    async def write(self, *, brief: bool = False) -> AsyncIterator[Tx]:
+        """One decision, durable when the block is left; `brief` if each of its statements touches a few rows found by a key.
 
         Raises:
             StoreFull: the disk has no room; nothing of the block was kept.
         """
         loop = asyncio.get_running_loop()
-        turn = _Turn(loop.create_future(), loop.create_future(), loop.create_future())
+        turn = _Turn(brief, loop.create_future(), loop.create_future(), loop.create_future())
         self._line.append(turn)
         self._somebody_waits.set()
         try:
@@ -161,7 +114,7 @@ class Db:
                 raise StoreFull from error
             raise
         turn.left.set_result(True)
-        await asyncio.shield(turn.settled)
+        await turn.settled
 
     async def empty_log(self) -> bool:
         """Bring the write-ahead log into the file and cut it to nothing. False: somebody is reading just now, and nobody waits for that.
@@ -201,11 +154,9 @@ class Db:
         try:
             while self._line and len(members) < GROUP_LIMIT:
                 turn = self._line.popleft()
-                if turn.granted.cancelled():
-                    continue
-                if not self._writer.in_transaction:
+                if not self._file.in_transaction:
                     await self._writer.execute("BEGIN IMMEDIATE")
-                if await self._one_turn(turn, first=not members):
+                if not turn.granted.cancelled() and await self._one_turn(turn, first=not members):
                     members.append(turn)
             if self._writer.in_transaction:
                 await self._writer.execute("COMMIT")
@@ -219,18 +170,15 @@ class Db:
     async def _one_turn(self, turn: _Turn, *, first: bool) -> bool:
         """Let one caller write. True: what it wrote stands in the open transaction."""
         if not first:
-            await self._writer.execute("SAVEPOINT turn")
-        if turn.granted.cancelled():
-            keep = False
-        else:
-            turn.granted.set_result(Tx(self._writer))
-            keep = await turn.left
+            self._file.execute("SAVEPOINT turn")
+        turn.granted.set_result(self._brief if turn.is_brief else self._long)
+        keep = await turn.left
         if not self._writer.in_transaction:
             raise sqlite3.OperationalError("the transaction was rolled back: database or disk is full")
         if not keep:
             await self._writer.execute("ROLLBACK" if first else "ROLLBACK TO turn")
         if not first:
-            await self._writer.execute("RELEASE turn")
+            self._file.execute("RELEASE turn")
         return keep
 
 
@@ -250,22 +198,3 @@ def _tell(turns: Iterable[_Turn], error: Exception | None) -> None:
 
 def _is_full(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
-
-
-def unfit(path: Path, error: sqlite3.Error) -> StoreUnfit:
-    """What there is to say about a database that does not work, and to do."""
-    if isinstance(error, sqlite3.OperationalError):  # locked, read-only, a folder in its place
-        return StoreUnfit(f"the database {path} cannot be opened: {error}")
-    return StoreUnfit(f"the database {path} is damaged ({error}): restore it from a backup")
-
-
-async def _prepare(connection: aiosqlite.Connection, path: Path, *, query_only: bool) -> None:
-    connection.row_factory = sqlite3.Row
-    for name, value in _PRAGMAS.items():
-        await connection.execute(f"PRAGMA {name} = {value}")
-    for name, value in _PRAGMAS.items():
-        rows = list(await connection.execute_fetchall(f"PRAGMA {name}"))
-        if rows[0][0] != value:
-            raise StoreUnfit(f"{path}: PRAGMA {name} is {rows[0][0]}, not {value}: is the file on a local disk?")
-    if query_only:
-        await connection.execute("PRAGMA query_only = 1")

@@ -15,7 +15,7 @@ from mailgate import __version__
 from mailgate.cli import main
 from mailgate.cli.root import Refused, iso, unfit_refused
 from mailgate.core.outages import StoreFull
-from mailgate.store.db import StoreUnfit
+from mailgate.store.connections import StoreUnfit
 from mailgate.vault import SealBroken
 from tests.cli.run import Commands, refused, run
 from tests.conftest import ROOT

@@ -8,7 +8,7 @@ import pytest
 from mailgate.footing import open_footing
 from mailgate.runtime import SystemDice
 from mailgate.settings import Settings
-from mailgate.store.db import StoreUnfit
+from mailgate.store.connections import StoreUnfit
 from mailgate.vault import MAIL_KEYS, WEB_KEYS, KeysUnfit, new_key
 from tests.builders import a_database
 

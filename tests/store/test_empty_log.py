@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from mailgate.store.db import BUSY_MS, Db
+from mailgate.store.connections import BUSY_MS
+from mailgate.store.db import Db
 
 WORD = b"something that must be forgotten"
 

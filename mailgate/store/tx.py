@@ -1,0 +1,58 @@
+"""Transactions, as statements get them: one that a thread works off, and one for statements that are too short for the way there.
+
+Which one a decision gets, and when, is the business of store.db.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+import aiosqlite
+
+Params = Mapping[str, object] | Sequence[object]
+Row = sqlite3.Row
+
+
+class Tx:
+    """One transaction, as it is passed to the statements."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
+        """All rows of a statement."""
+        return list(await self._connection.execute_fetchall(sql, params))
+
+    async def one(self, sql: str, params: Params = ()) -> Row | None:
+        """The first row of a statement, or None."""
+        rows = await self.fetch(sql, params)
+        return rows[0] if rows else None
+
+    async def run(self, sql: str, params: Params = ()) -> int:
+        """Run a statement; how many rows it touched."""
+        cursor = await self._connection.execute(sql, params)
+        return cursor.rowcount
+
+    async def run_many(self, sql: str, params: Iterable[Params]) -> None:
+        """Run a statement once for each set of parameters."""
+        await self._connection.executemany(sql, params)
+
+
+class BriefTx(Tx):
+    """The same, for statements that take less time than the way to the thread and back."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, connection: aiosqlite.Connection, file: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._file = file
+
+    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
+        return self._file.execute(sql, params).fetchall()
+
+    async def run(self, sql: str, params: Params = ()) -> int:
+        return self._file.execute(sql, params).rowcount
+
+    async def run_many(self, sql: str, params: Iterable[Params]) -> None:
+        self._file.executemany(sql, params)
