@@ -1,26 +1,24 @@
 """Commands: those that a line answers and that no mail goes through: who greets hears what we can do, who is curious hears nothing.
 
 aiosmtpd looks for commands and hooks by name, among all the names of two objects and anew at each connection, which takes longer than the
-mail that comes: here are the names that it is to find.
+mail that comes. It finds no names here: what a command is stands in the table of smtp.conversation, made once.
 """
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import cast
 
 from aiosmtpd.smtp import SMTP, Session
 
 from mailgate.smtp import replies
 from mailgate.smtp.replies import Reply
 
-_NAMES: Final = tuple(name for name in dir(SMTP) if name.startswith("smtp_"))
-
 
 class Commands(SMTP):
     """The part of a conversation that is the same for everybody."""
 
     def __dir__(self) -> Sequence[str]:
-        """The commands."""
-        return _NAMES
+        """Nothing that is worth a search."""
+        return ()
 
     async def smtp_HELO(self, hostname: str | None) -> None:  # noqa: N802
         await self._greet(hostname, replies.helo(self.hostname), extended=False)

@@ -24,6 +24,7 @@ from mailgate.smtp.content import Content
 from mailgate.smtp.door import Terms
 from mailgate.smtp.envelope import declared_size, mailbox, read_recipient, read_sender
 from mailgate.smtp.hooks import Hooks
+from mailgate.smtp.patience import Patience
 from mailgate.smtp.replies import Reply
 
 LONGEST_COMMAND: Final = 2_048  # RFC 5321 section 4.5.3.1.4 asks for 512 and room for the parameters of extensions
@@ -41,6 +42,7 @@ class Conversation(Commands):
 
     def __init__(self, terms: Terms, *, peer: str) -> None:
         limits = terms.limits
+        self._patience = Patience(self._timeout_cb)
         self.line_length_limit = limits.line  # read by the base class to size its reader
         super().__init__(
             Hooks(terms),
@@ -84,7 +86,7 @@ class Conversation(Commands):
             self._close()
             with suppress(OSError):
                 await self._writer.wait_closed()
-            self._stop_waiting()
+            self._patience.close()
 
     async def _serve_command(self) -> None:
         line = await self._read_line()
@@ -95,12 +97,12 @@ class Conversation(Commands):
         if self._commands > self._terms.limits.commands:
             await self.push(replies.TOO_MANY_COMMANDS)
         name, _, argument = line.decode("ascii", "surrogateescape").partition(" ")
-        method = self._smtp_methods.get(name.upper())
-        if method is None:
+        command = _COMMANDS.get(name.upper())
+        if command is None:
             await self.push(replies.BAD_COMMAND)
             return
         try:
-            await method(argument.strip() or None)
+            await command(self, argument.strip() or None)
         except Over:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost loop of mail's edge: the peer comes again, the next is served
@@ -274,9 +276,15 @@ class Conversation(Commands):
             self._writer.close()
         self._reset_timeout(self._terms.limits.linger_s)
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        self._patience.begin(duration or self._timeout_duration)
+
     def _stop_waiting(self) -> None:
-        cast("asyncio.TimerHandle", self._timeout_handle).cancel()
+        self._patience.end()
 
     @property
     def _mail(self) -> Envelope:
         return cast("Envelope", self.envelope)
+
+
+_COMMANDS: Final = {name.removeprefix("smtp_"): getattr(Conversation, name) for name in dir(Conversation) if name.startswith("smtp_")}

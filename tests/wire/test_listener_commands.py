@@ -7,7 +7,7 @@ from aiosmtpd import smtp as aiosmtpd_smtp
 
 from mailgate.smtp import replies
 from mailgate.smtp.commands import Commands
-from mailgate.smtp.conversation import Conversation
+from mailgate.smtp.conversation import _COMMANDS, Conversation
 from mailgate.smtp.hooks import Hooks
 from mailgate.smtp.replies import Reply
 from tests.wire.listener_tools import BOX, DOMAIN, NOON, RecordingDoor, a_gate
@@ -31,6 +31,13 @@ def test_what_is_replaced_of_aiosmtpd_is_there_to_be_replaced() -> None:
     assert ours == {f"smtp_{name}" for name in ("HELO", "EHLO", "DATA", "STARTTLS", "VRFY", "EXPN", "HELP", "AUTH")}
     assert replaced <= set(vars(Conversation))
     assert ours | replaced <= set(dir(base))
+
+
+def test_every_command_of_aiosmtpd_is_in_our_table_and_none_is_searched_for() -> None:
+    """Its search through all names took a third of a millisecond for each connection."""
+    assert {f"smtp_{name}" for name in _COMMANDS} == {name for name in dir(aiosmtpd_smtp.SMTP) if name.startswith("smtp_")}
+    assert dir(object.__new__(Conversation)) == []
+    assert dir(object.__new__(Hooks)) == ["handle_MAIL", "handle_RCPT", "handle_exception"]
 
 
 @pytest.mark.parametrize("name", TABLE)
