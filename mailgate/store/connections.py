@@ -16,6 +16,7 @@ _PRAGMAS: Final = {
     "foreign_keys": 1,
     "busy_timeout": BUSY_MS,
     "secure_delete": 1,
+    "cache_size": -16384,  # KiB: ids and digests are drawn, so every row is on a page of its own
     "temp_store": 2,  # MEMORY: what a savepoint would bring back is noted there, and not in a file for each group
     "journal_size_limit": 64 * 1024 * 1024,
 }

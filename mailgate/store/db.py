@@ -9,8 +9,8 @@ Rules
 - Everything a caller awaits inside the block is the transaction itself. Nobody holds it over a network call.
 - A statement is worked off by a thread, so that a long one keeps nobody waiting but its neighbours in line. The way there and back is
   longer than what it takes to find a row by its key, and a blank mail asks a dozen of these: `write(brief=True)` promises that every
-  statement of the block touches a few rows found by a key, and they run where they are asked for. What may wait for the disk or for
-  another process (BEGIN, COMMIT, undoing) always goes to the thread.
+  statement of the block touches a few rows found by a key, and they run where they are asked for. What waits for the disk or for
+  another process (COMMIT, undoing, BEGIN while somebody else writes) always goes to the thread.
 - A statement that finds the disk full makes SQLite roll back the whole transaction: then every member of the group is told.
 
 A task of the Db's own grants the turns and commits, so a caller that is cancelled while it waits leaves no transaction open.
@@ -53,6 +53,7 @@ class Db:
     def __init__(self, writer: Connected, readers: Sequence[aiosqlite.Connection]) -> None:
         self._file, self._writer = writer.file, writer.thread
         self._brief, self._long = BriefTx(self._writer, self._file), Tx(self._writer)
+        self._patience_ms = BUSY_MS  # with other processes that write
         self._all_readers = tuple(readers)
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         for reader in readers:
@@ -145,7 +146,7 @@ class Db:
         except sqlite3.OperationalError:
             return False
         finally:
-            await self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            await self._writer.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
         return bool(rows[0][0] == 0)
 
     async def _one_group(self) -> None:
@@ -155,7 +156,7 @@ class Db:
             while self._line and len(members) < GROUP_LIMIT:
                 turn = self._line.popleft()
                 if not self._file.in_transaction:
-                    await self._writer.execute("BEGIN IMMEDIATE")
+                    await self._begin()
                 if not turn.granted.cancelled() and await self._one_turn(turn, first=not members):
                     members.append(turn)
             if self._writer.in_transaction:
@@ -166,6 +167,19 @@ class Db:
             _tell([*members, turn], StoreFull() if _is_full(error) else error)
         else:
             _tell(members, None)
+
+    async def _begin(self) -> None:
+        """Here, if nobody else writes; else the thread waits for him."""
+        self._file.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # in the octets above stands what it is busy with
+                raise
+        finally:
+            self._file.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
+        if not self._file.in_transaction:
+            await self._writer.execute("BEGIN IMMEDIATE")
 
     async def _one_turn(self, turn: _Turn, *, first: bool) -> bool:
         """Let one caller write. True: what it wrote stands in the open transaction."""

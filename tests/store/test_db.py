@@ -115,7 +115,7 @@ async def test_the_statements_of_a_brief_decision_run_where_they_are_asked_for_a
         row = await tx.one("SELECT proof FROM key_check")
     assert row is not None
     assert row["proof"] == b"\x01"
-    assert here == {"BEGIN": False, "INSERT": brief, "UPDATE": brief, "SELECT": brief, "COMMIT": False}
+    assert here == {"PRAGMA": True, "BEGIN": True, "INSERT": brief, "UPDATE": brief, "SELECT": brief, "COMMIT": False}
 
 
 async def test_a_caller_cancelled_in_line_leaves_no_transaction_open(db: Db, path: Path) -> None:
@@ -181,7 +181,7 @@ async def test_a_full_disk_is_told_to_everybody_in_the_group_and_ends_with_the_s
 
 
 async def test_a_database_locked_by_another_is_an_error_and_the_next_write_works(db: Db, path: Path) -> None:
-    await db._writer.execute("PRAGMA busy_timeout = 1")
+    db._patience_ms = 1
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -191,6 +191,21 @@ async def test_a_database_locked_by_another_is_an_error_and_the_next_write_works
     async with db.write() as tx:
         await add(tx, "b")
     assert keys_on_disk(path) == {"b"}
+
+
+async def test_while_another_process_writes_the_loop_goes_on_and_then_it_is_our_turn(db: Db, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    loop = asyncio.get_running_loop()
+    begun, waiting = loop.time(), asyncio.create_task(write_one(db, "a"))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert loop.time() - begun < 0.8  # if the loop waited for the other, it would be as long as its patience
+    assert not waiting.done()
+    other.execute("COMMIT")
+    other.close()
+    await waiting
+    assert keys_on_disk(path) == {"a"}
 
 
 async def test_a_reader_sees_one_moment_and_cannot_write(db: Db) -> None:
