@@ -28,6 +28,7 @@ BROADCAST: Final = 1  # the id of the one broadcast
 CITY: Final = 36_000  # recipients: every guardian of a city
 
 _SITE: Final = "docomo.ne.jp"  # a carrier, so that its guardians may all come within one hour (MR-22)
+_SPACING: Final = 1 << 25  # of the ids of addresses: as if one came every eight milliseconds
 _SUBJECT: Final = "運動会の延期について"
 _LINE: Final = "雨が続いているため、土曜日に予定していた運動会は、来週の土曜日に延期します。お弁当の用意をお願いいたします。\n"
 # Makes a copy as large as what smtp-source sends with 4,096 octets of content: 4,227, headers and all.
@@ -70,6 +71,10 @@ class Folder:
         """Point it at another next server."""
         self._set("relay", "port", str(port))
         self._set("relay", "connections", str(connections))
+
+    def set_overlap(self) -> None:
+        """Say that it takes the next envelope behind a content."""
+        self._set("relay", "overlap", "true")
 
     async def sign(self) -> None:
         """Make a DKIM key of 2,048 bits and let it sign every copy."""
@@ -123,7 +128,8 @@ class _City:
         run("INSERT INTO school (id, slug, name, kind) VALUES (1, 'kita-es', '北小学校', 'elementary')")
         run("INSERT INTO class_ (id, school_id, grade, slug, name) VALUES (1, 1, 3, '1', '3年1組')")
         numbers = range(1, recipients + 1)
-        ids = [self._dice.row_id() for _ in numbers]
+        first = self._dice.row_id()
+        ids = [first + number * _SPACING for number in numbers]
         many(_PUPIL, ((n,) for n in numbers))
         many(_REGISTRATION, ((n, f"hanako{n}", f"hanako{n}", n, now) for n in numbers))
         many(_ADDRESS, self._sealed(ids))

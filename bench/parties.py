@@ -57,6 +57,7 @@ def parties(*, million: bool) -> list[Party]:
     return [
         Reference(),
         Drain(key="drain", title="our drain", size="city"),
+        Drain(key="overlapped", title="our drain, `relay.overlap`", size="city", overlap=True),
         Drain(key="signed", title="our drain, RSA-2048", size="slow", signed=True),
         Plain(),
         PostfixDrain(),

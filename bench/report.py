@@ -10,9 +10,9 @@ from bench.machine import Machine
 from bench.rounds import OTHERS, Played
 from bench.verdicts import Verdict, verdicts
 
-SENDING = ("source", "drain", "signed", "plain", "postfix")
+SENDING = ("source", "drain", "overlapped", "signed", "plain", "postfix")
 TAKING = ("takes", "takes_and_sends", "postfix_takes", "postfix_source")
-OURS = ("drain", "signed", "takes", "takes_and_sends")
+OURS = ("drain", "overlapped", "signed", "takes", "takes_and_sends")
 
 _HEAD = """\
 Written by `make bench`; [docs/performance.md](../docs/performance.md) says how it is measured. A figure is the median of the rounds, with
@@ -106,7 +106,7 @@ def _drains(played: Played) -> str:
         *("what", "seconds", "most memory, MiB", "memory at the end, times that after a tenth", "msg/s in the first tenth", "in the last"),
         *("loop late, median ms", "99th percentile", "most"),
     )
-    known = [key for key in ("drain", "signed", "million") if played.of(key)]
+    known = [key for key in ("drain", "overlapped", "signed", "million") if played.of(key)]
     return _table(head, [(played.titles[key], *(_figure(played.of(key, name)) for name in names)) for key in known])
 
 

@@ -51,6 +51,7 @@ class Drain:
     title: str
     size: str  # which of Sizes says how many recipients
     signed: bool = False
+    overlap: bool = False
     delay_ms: int = 0  # each way, between us and the next server
     connections: int = SESSIONS
 
@@ -66,6 +67,8 @@ class Drain:
                 proxy = await stack.enter_async_context(worker("distance", port, self.delay_ms, log=ground.log))
                 port = (await proxy.hear())["port"]
             folder.set_relay(port, connections=self.connections)
+            if self.overlap:
+                folder.set_overlap()
             if self.signed:
                 await folder.sign()
             gate = await stack.enter_async_context(worker("gate", "serve", folder.path, log=ground.log))

@@ -72,12 +72,15 @@ _TOKEN_LIKE: Final = re.compile(r"(?<![\w-])[\w-]{20,}\.[\w-]{20,}|(?<![a-z2-7])
 # How asyncio shows a task that failed.
 _EXCEPTION_SHOWN: Final = re.compile(r"(\bexception=\w+).*")
 _LONGEST: Final = 1_000
+_SHORTEST_TOKEN: Final = 26  # of those that are like a token
 
 _Event = MutableMapping[str, object]
 
 
 def masked(text: str) -> str:
     """A text with everything that looks like an address or a token of ours taken out, and cut where it is too long."""
+    if len(text) < _SHORTEST_TOKEN and text.isascii() and "@" not in text and "%40" not in text:
+        return text  # what is said at every mail, with nothing to search for
     if len(text) > _LONGEST:
         text = text[:_LONGEST].rpartition(" ")[0] + " ..."  # not in the middle of what would no longer look like one
     return _TOKEN_LIKE.sub("***", _ADDRESS_LIKE.sub("***", text))

@@ -98,22 +98,21 @@ def silence(mail: Inbound, headers: Headers, *, domain: str) -> str | None:
     """Why no reply may go to the sender of this mail, in one stable word; None: a reply may go."""
     if mail.sender is NULL_PATH:
         return "null_sender"
-    return _silence(_Facts(mail=mail, headers=headers, domain=domain.lower(), sender=mail.sender))
+    facts = _Facts(mail=mail, headers=headers, domain=domain.lower(), sender=mail.sender)
+    return next((reason for reason, holds in SILENCE if holds(facts)), None)
 
 
-def candidate(mail: Inbound, headers: Headers, *, domain: str) -> Candidate | Silent:
-    """To whom an answer would go, by all that the mail itself says."""
+def candidate(mail: Inbound, headers: Headers, *, reason: str | None, domain: str) -> Candidate | Silent:
+    """To whom an answer would go, by all that the mail itself says; `reason` is why none may go to the sender (`silence`)."""
     if mail.sender is NULL_PATH:
         return Silent("null_sender")
-    facts = _Facts(mail=mail, headers=headers, domain=domain.lower(), sender=mail.sender)
-    reason = _silence(facts)
     if reason is None:
         return Candidate(mail.sender)
     from_ = author(headers)
     if not isinstance(from_, Address) or not _RETURN_PATH.match(mail.sender.local):
         return Silent(reason)
     # As if the author had sent it himself: then no reason may hold.
-    is_fit = _silence(replace(facts, sender=from_)) is None
+    is_fit = silence(replace(mail, sender=from_), headers, domain=domain) is None
     return Candidate(from_, is_author_only=True) if is_fit else Silent(reason)
 
 
@@ -121,10 +120,6 @@ def answer(candidate: Candidate, proof: Proof) -> Address | Silent:
     """To whom an answer goes, by all that is known."""
     reason = next((reason for reason, holds in UNPROVEN if holds(candidate, proof)), None)
     return candidate.to if reason is None else Silent(reason)
-
-
-def _silence(facts: _Facts) -> str | None:
-    return next((reason for reason, holds in SILENCE if holds(facts)), None)
 
 
 def _from_us(facts: _Facts) -> bool:

@@ -11,6 +11,7 @@ links do not reach this phone.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 from mailgate.core.addresses import Address
 from mailgate.core.readers import Language
@@ -104,6 +105,7 @@ def route(recipient: Address, *, domain: str, names: BoxNames) -> Box | None:
     return make(tag) if make and tag else None
 
 
+@cache
 def _plain(names: BoxNames) -> dict[str, Box]:
     boxes: dict[str, Box] = {
         names.join.lower(): Join(),
@@ -116,6 +118,7 @@ def _plain(names: BoxNames) -> dict[str, Box]:
     return boxes | dict.fromkeys(_OPERATOR, Operator())
 
 
+@cache
 def _tagged(names: BoxNames) -> dict[str, Callable[[str], Box]]:
     return {
         names.broadcast.lower(): ToBroadcast,

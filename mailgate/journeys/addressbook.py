@@ -27,8 +27,10 @@ class AddressBook:
     async def enter(self, tx: Tx, address: Address, *, now: Instant) -> int:
         """The id of an address, known or new."""
         known = await self.find(tx, address)
-        if known is not None:
-            return known
+        return await self.add(tx, address, now=now) if known is None else known
+
+    async def add(self, tx: Tx, address: Address, *, now: Instant) -> int:
+        """The id of an address that is not known."""
         address_id = self._dice.row_id()
         await people.add_address(
             tx,

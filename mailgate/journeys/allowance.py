@@ -68,4 +68,5 @@ class Allowance:
         return limits.network_of(proof.client)
 
     def _is_exempt(self, ip: str) -> bool:
-        return any(ip_address(ip) in network for network in self._exempt)
+        address = ip_address(ip)
+        return any(address in network for network in self._exempt)

@@ -22,9 +22,11 @@ class Answers:
         self._prover = prover
         self._domain = domain
 
-    async def find(self, mail: Inbound, headers: Headers, boxes: Sequence[Box]) -> tuple[Address | Silent, Proof]:
+    async def find(
+        self, mail: Inbound, headers: Headers, boxes: Sequence[Box], silence: str | None
+    ) -> tuple[Address | Silent, Proof]:
         """To whom an answer goes, or why none may go; and what was found out for that."""
-        who = answering.candidate(mail, headers, domain=self._domain)
+        who = answering.candidate(mail, headers, reason=silence, domain=self._domain)
         if isinstance(who, Silent):
             return who, Proof()
         if not any(isinstance(box, _ANSWERING) for box in boxes):

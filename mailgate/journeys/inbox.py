@@ -62,6 +62,11 @@ class _Parsed:
     text: text.MailText | None
     digest: bytes
 
+    @property
+    def is_brief(self) -> bool:
+        """Whether all that it causes is a few rows. A draft counts its audience, and a mail that goes on is kept whole."""
+        return not any(isinstance(box, ToBroadcast | Operator) for box in self.boxes)
+
 
 class Inbox:
     """Takes mail; the Door that the listener asks."""
@@ -125,7 +130,7 @@ class Inbox:
         except Exception as error:  # noqa: BLE001  # whatever a mail does to us, it must not stop the next one
             await self._quarantine(mail, error)
             return
-        async with self._db.write() as tx:
+        async with self._db.write(brief=parsed.is_brief) as tx:
             outcomes = await self._take(tx, parsed)
         for box, outcome in outcomes:
             log.info("mail.accepted", box=box, outcome=outcome)
@@ -152,7 +157,7 @@ class Inbox:
     async def _guardian_mail(
         self, mail: Inbound, found: Headers, boxes: tuple[Box, ...], silence: str | None
     ) -> GuardianMail:
-        answer, proof = await self._answers.find(mail, found, boxes)
+        answer, proof = await self._answers.find(mail, found, boxes, silence)
         is_reply = any(isinstance(box, Replies | ToReceipt) for box in boxes)
         return GuardianMail(
             sender=mail.sender,

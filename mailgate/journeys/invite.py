@@ -1,6 +1,7 @@
 """Invite (J1): what answers a blank mail: an invitation, or the login IDs of an address. The mail side: it alone may make an address's row.
 
-An address that asks again gets the same link while that has an hour of life left, within the limits of MR-22, which both answers share.
+Nothing is asked about the past of an address that has none. One that asks again gets the same link while that has an hour of life left,
+within the limits of MR-22, which both answers share.
 
 Some phones drop every mail with a URL in it. Whoever writes to the box for them, or comes a third time within a day without having used
 a link, gets the short code alone, and no mail to that address holds a URL from then on. That invitation is a new one: when the earlier
@@ -47,17 +48,20 @@ class Inviter:
 
     async def invite(self, tx: Tx, sender: Address, *, box: Join, now: Instant) -> str:
         """Owe the sender an invitation, unless a limit says to be silent; one word for the log. What the box says of him is remembered."""
-        address_id = await self._book.enter(tx, sender, now=now)
+        known = await self._book.find(tx, sender)
+        address_id = await self._book.add(tx, sender, now=now) if known is None else known
         if box.language is not None:
             await readers.set_language(tx, address_id=address_id, language=box.language)
         if box.no_url:
             await readers.set_no_url(tx, address_id)
-        if not await self._may_answer(tx, address_id, now):
+        if known is not None and not await self._may_answer(tx, known, now):
             return "limited"
+        await invitations.add_answer(tx, address_id=address_id, now=now)
         if sender.key != sender.rate_key and not self._tagged.take([(_TAGGED, sender.rate_key)], now=now):
             return "limited"
-        by_code = await self._by_code(tx, address_id, now)
-        invitation_id = await self._live_or_new(tx, address_id, by_code, now)
+        by_code = box.no_url if known is None else await self._by_code(tx, known, now)
+        live = None if known is None else await self._live(tx, known, by_code, now)
+        invitation_id = await self._new(tx, address_id, now) if live is None else live
         letter = "invitation_code" if by_code else "invitation"
         is_paused = self._sites.is_paused(site_of(sender.domain))
         await _owe(tx, letter, readers.invitation_params(invitation_id), address_id, now, is_paused=is_paused)
@@ -68,15 +72,13 @@ class Inviter:
         address_id = await self._book.enter(tx, sender, now=now)
         if not await self._may_answer(tx, address_id, now):
             return "limited"
+        await invitations.add_answer(tx, address_id=address_id, now=now)
         await _owe(tx, "id_list", "{}", address_id, now)
         return "ids_listed"
 
     async def _may_answer(self, tx: Tx, address_id: int, now: Instant) -> bool:
         previous = await invitations.answers_since(tx, address_id=address_id, since=later(now, -DAY))
-        if not limits.may_answer(previous, now=now):
-            return False
-        await invitations.add_answer(tx, address_id=address_id, now=now)
-        return True
+        return limits.may_answer(previous, now=now)
 
     async def _by_code(self, tx: Tx, address_id: int, now: Instant) -> bool:
         """Whether the answer holds no URL; from now on none does, if so."""
@@ -89,7 +91,8 @@ class Inviter:
         await readers.set_no_url(tx, address_id)
         return True
 
-    async def _live_or_new(self, tx: Tx, address_id: int, by_code: bool, now: Instant) -> int:
+    async def _live(self, tx: Tx, address_id: int, by_code: bool, now: Instant) -> int | None:
+        """The invitation that an address has and that may be sent again."""
         live = await invitations.live_invitation(
             tx, address_id=address_id, now=now, expires_after=later(now, _WORTH_RESENDING)
         )
@@ -99,6 +102,9 @@ class Inviter:
             found = await invitations.invitation_by_code(tx, code_index)
             if found is not None and found["id"] == live["id"]:
                 return int(live["id"])
+        return None
+
+    async def _new(self, tx: Tx, address_id: int, now: Instant) -> int:
         while True:
             link_id = self._dice.octets(ID_BYTES)
             made = await invitations.add_invitation(

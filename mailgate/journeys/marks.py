@@ -77,7 +77,6 @@ class Marks:
 
     def answered(self, row: Claimed, outcome: Outcome) -> None:
         """An outcome for a row."""
-        now = self._clock.now()
         match outcome:
             case Accepted(code=code, text=text):
                 event = Event.ACCEPT
@@ -88,6 +87,7 @@ class Marks:
                     id=row.id, phase=outcome.phase, code=outcome.code, enhanced=outcome.enhanced, text=outcome.text
                 )
             case Deferred():
+                now = self._clock.now()
                 event, attempts = Event.DEFER, 0 if is_away(outcome) else 1
                 due_at = (
                     self._retry_at(row, row.attempt + 1, now)

@@ -70,15 +70,16 @@ class Writing:
         """Give a copy for each row, or why there is none, in any order and some at a time; the loop does other things in between."""
         singles: list[Copy | Unmakeable] = []
         makers: list[Callable[[], Copy]] = []
-        async with self._db.read() as tx:
-            by_broadcast: dict[int, list[Claimed]] = {}
+        by_broadcast: dict[int, list[Claimed]] = {}
+        async with self._db.read(brief=True) as tx:
             for row in rows:
                 if row.broadcast_id is None:
                     singles.append(await self._single(tx, row))
                 else:
                     by_broadcast.setdefault(row.broadcast_id, []).append(row)
-            for broadcast_id, its_rows in by_broadcast.items():
-                makers += await self._makers(tx, broadcast_id, its_rows)
+            prepared = {broadcast_id: await self._prepare(tx, broadcast_id) for broadcast_id in by_broadcast}
+        for broadcast_id, its_rows in by_broadcast.items():
+            makers += await self._makers(prepared[broadcast_id], broadcast_id, its_rows)
         signing: deque[Future[list[Copy | Unmakeable]]] = deque()
         try:
             for made in chain([singles], _slices(makers)):
@@ -95,11 +96,10 @@ class Writing:
             for unwanted in signing:
                 unwanted.cancel()
 
-    async def _makers(self, tx: Tx, broadcast_id: int, rows: list[Claimed]) -> list[Callable[[], Copy]]:
-        prepared = await self._prepare(tx, broadcast_id)
+    async def _makers(self, prepared: Prepared, broadcast_id: int, rows: list[Claimed]) -> list[Callable[[], Copy]]:
         ids = json.dumps([row.id for row in rows])
         names: dict[int, list[str]] = {}
-        for outbox_id, name in await audiences.pupils_of_copies(tx, broadcast_id=broadcast_id, outbox_ids=ids):
+        for outbox_id, name in await audiences.pupils_of_copies(self._db, broadcast_id=broadcast_id, outbox_ids=ids):
             names.setdefault(outbox_id, []).append(name)
         return [partial(self._broadcast_copy, prepared, row, tuple(names.get(row.id, ()))) for row in rows]
 

@@ -14,15 +14,17 @@ from contextlib import suppress
 from typing import AnyStr, Final, cast
 
 import structlog
-from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
+from aiosmtpd.smtp import Envelope, TLSSetupException
 
 from mailgate.core.addresses import parse_spec
 from mailgate.core.inbound import Inbound
 from mailgate.smtp import replies
+from mailgate.smtp.commands import Commands
 from mailgate.smtp.content import Content
 from mailgate.smtp.door import Terms
 from mailgate.smtp.envelope import declared_size, mailbox, read_recipient, read_sender
 from mailgate.smtp.hooks import Hooks
+from mailgate.smtp.patience import Patience
 from mailgate.smtp.replies import Reply
 
 LONGEST_COMMAND: Final = 2_048  # RFC 5321 section 4.5.3.1.4 asks for 512 and room for the parameters of extensions
@@ -35,11 +37,12 @@ class Over(Exception):
     """The conversation has ended: the peer is gone or was sent away. No error of ours is one."""
 
 
-class Conversation(SMTP):
+class Conversation(Commands):
     """One connection. The listener makes it, tells it to stop, and waits for its task."""
 
     def __init__(self, terms: Terms, *, peer: str) -> None:
         limits = terms.limits
+        self._patience = Patience(self._timeout_cb)
         self.line_length_limit = limits.line  # read by the base class to size its reader
         super().__init__(
             Hooks(terms),
@@ -83,7 +86,7 @@ class Conversation(SMTP):
             self._close()
             with suppress(OSError):
                 await self._writer.wait_closed()
-            self._stop_waiting()
+            self._patience.close()
 
     async def _serve_command(self) -> None:
         line = await self._read_line()
@@ -94,12 +97,12 @@ class Conversation(SMTP):
         if self._commands > self._terms.limits.commands:
             await self.push(replies.TOO_MANY_COMMANDS)
         name, _, argument = line.decode("ascii", "surrogateescape").partition(" ")
-        method = self._smtp_methods.get(name.upper())
-        if method is None:
+        command = _COMMANDS.get(name.upper())
+        if command is None:
             await self.push(replies.BAD_COMMAND)
             return
         try:
-            await method(argument.strip() or None)
+            await command(self, argument.strip() or None)
         except Over:
             raise
         except Exception as error:  # noqa: BLE001 - the outermost loop of mail's edge: the peer comes again, the next is served
@@ -236,20 +239,6 @@ class Conversation(SMTP):
             self.connection_lost(None)
             raise Over
 
-    # Nobody learns who is here or what runs here (MR-14), and nobody logs in at this port, in TLS or out of it (MR-13).
-
-    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.NOT_VERIFIED)
-
-    async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.NOT_IMPLEMENTED)
-
-    async def smtp_HELP(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.HELP)
-
-    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        await self.push(replies.NOT_IMPLEMENTED)
-
     # The connection.
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -287,12 +276,15 @@ class Conversation(SMTP):
             self._writer.close()
         self._reset_timeout(self._terms.limits.linger_s)
 
-    def _stop_waiting(self) -> None:
-        cast("asyncio.TimerHandle", self._timeout_handle).cancel()
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        self._patience.begin(duration or self._timeout_duration)
 
-    def _is_in_tls(self) -> bool:
-        return cast("Session", self.session).ssl is not None
+    def _stop_waiting(self) -> None:
+        self._patience.end()
 
     @property
     def _mail(self) -> Envelope:
         return cast("Envelope", self.envelope)
+
+
+_COMMANDS: Final = {name.removeprefix("smtp_"): getattr(Conversation, name) for name in dir(Conversation) if name.startswith("smtp_")}

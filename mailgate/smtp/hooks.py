@@ -4,7 +4,8 @@ aiosmtpd finds a hook by its name and passes over a misspelt one in silence, whi
 the names here with those it calls. A hook returns a reply from the table and nothing else.
 """
 
-from typing import assert_never
+from collections.abc import Sequence
+from typing import Final, assert_never
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -25,16 +26,9 @@ class Hooks:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
 
-    async def handle_HELO(self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str) -> str:  # noqa: N802
-        session.host_name = hostname
-        return replies.helo(self._terms.hostname)
-
-    async def handle_EHLO(  # noqa: N802
-        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, _responses: list[str]
-    ) -> list[str]:
-        session.host_name = hostname
-        offers_tls = self._terms.tls is not None and session.ssl is None
-        return [replies.ehlo(self._terms.hostname, size=self._terms.limits.size, tls=offers_tls)]
+    def __dir__(self) -> Sequence[str]:
+        """The hooks (smtp.commands)."""
+        return _NAMES
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, sender: str, options: list[str]
@@ -66,3 +60,6 @@ class Hooks:
             return replies.NO_ROOM
         log.error("listener.fault_caught", fault=fault_of(error))
         return replies.TROUBLE
+
+
+_NAMES: Final = tuple(name for name in dir(Hooks) if name.startswith("handle_"))

@@ -75,8 +75,7 @@ class NetworkProver:
         )
         async with asyncio.TaskGroup() as group:
             reach = group.create_task(self._in_time(self._reach(to.domain), Reach.UNKNOWN))
-            judged = group.create_task(self._in_time(self._judge(case), (Verdict.UNKNOWN, False)))
-        found, is_aligned = judged.result()
+            found, is_aligned = await self._in_time(self._judge(case), (Verdict.UNKNOWN, False))
         return Proof(verdict=found, is_aligned=is_aligned, reach=reach.result(), client=way.client)
 
     async def _in_time(self, work: Awaitable[T], otherwise: T) -> T:

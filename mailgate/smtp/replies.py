@@ -22,7 +22,7 @@ class Reply(str):
     @property
     def ends(self) -> bool:
         """Whether the connection is closed after it (RFC 5321 section 3.8, RFC 7504 section 3)."""
-        return self.code in {221, 421, 521}
+        return self.startswith(("221", "421", "521"))
 
 
 DONE: Final = Reply("250 2.0.0 OK")

@@ -133,7 +133,7 @@ async def expand_chunk(tx: Statements, broadcast: Row, *, alarm: bool, limit: in
     )
 
 
-async def pupils_of_copies(tx: Tx, *, broadcast_id: int, outbox_ids: str) -> list[tuple[int, str]]:
+async def pupils_of_copies(tx: Statements, *, broadcast_id: int, outbox_ids: str) -> list[tuple[int, str]]:
     """Outbox id and name of the pupils that each copy is about. `outbox_ids` is a JSON array.
 
     A contact that came after the copy was owed is none of them, unless the address has no other: then the clock has been set back.

@@ -7,104 +7,64 @@ Rules
   one that fails takes nobody along. The group is closed when nobody waits any more or when it is full. There is no timer: a lone
   write commits at once.
 - Everything a caller awaits inside the block is the transaction itself. Nobody holds it over a network call.
+- A statement is worked off by a thread, so that a long one keeps nobody waiting but its neighbours in line. The way there and back is
+  longer than what it takes to find a row by its key, and a blank mail asks a dozen of these: `write(brief=True)` promises that every
+  statement of the block touches a few rows found by a key, and they run where they are asked for. What waits for the disk or for
+  another process (COMMIT, undoing, BEGIN while somebody else writes) always goes to the thread.
+- A statement that is a decision by itself (`run`) has SQLite's own transaction round it while nobody else is in line: one way to the
+  thread and back for all of it.
 - A statement that finds the disk full makes SQLite roll back the whole transaction: then every member of the group is told.
 
 A task of the Db's own grants the turns and commits, so a caller that is cancelled while it waits leaves no transaction open.
 """
 
 import asyncio
-import json
 import sqlite3
-from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final  # Any: what JSON holds
-
-import aiosqlite
+from typing import Final
 
 from mailgate.core.outages import StoreFull
-from mailgate.store.connections import BUSY_MS, StoreUnfit, prepare, unfit
+from mailgate.store.connections import BUSY_MS, Connected, connected
+from mailgate.store.tx import BriefTx, Params, Row, Statements, Tx
 
-Params = Mapping[str, object] | Sequence[object]
-Row = sqlite3.Row
+__all__ = ["READERS", "Db", "Params", "Row", "Statements", "Tx"]
 
 GROUP_LIMIT: Final = 64
 READERS: Final = 2
-
-class Statements(ABC):
-    """What runs statements: a transaction, or the store itself for one that needs nothing around it."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
-        """All rows of a statement."""
-
-    @abstractmethod
-    async def run(self, sql: str, params: Params = ()) -> int:
-        """Run a statement; how many rows it touched."""
-
-    async def one(self, sql: str, params: Params = ()) -> Row | None:
-        """The first row of a statement, or None."""
-        rows = await self.fetch(sql, params)
-        return rows[0] if rows else None
-
-    async def packed(self, sql: str, params: Params = ()) -> Any:
-        """The one value of a SELECT that gives its rows as JSON.
-
-        The driver lets the interpreter go and takes it back for every row, and beside a busy loop it waits for it each time: hundreds of
-        rows come and go many times as fast in one value.
-        """
-        rows = await self.fetch(sql, params)
-        return json.loads(rows[0][0])
-
-
-class Tx(Statements):
-    """One transaction, as it is passed to the statements."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-
-    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
-        return list(await self._connection.execute_fetchall(sql, params))
-
-    async def run(self, sql: str, params: Params = ()) -> int:
-        cursor = await self._connection.execute(sql, params)
-        return cursor.rowcount
-
-    async def run_many(self, sql: str, params: Iterable[Params]) -> None:
-        """Run a statement once for each set of parameters."""
-        await self._connection.executemany(sql, params)
 
 
 @dataclass(slots=True, eq=False)
 class _Turn:
     """One caller's place in the line of writers."""
 
+    is_brief: bool
     granted: asyncio.Future[Tx]
     left: asyncio.Future[bool]  # True: keep what it wrote
     settled: asyncio.Future[None]
-    wrote: bool = field(default=False)
 
 
 class Db(Statements):
     """The store of one process. Open it with `Db.open`; a web and a mail process may have the same file open."""
 
-    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
-        self._writer = writer
+    def __init__(self, writer: Connected, readers: Sequence[Connected]) -> None:
+        self._file, self._writer = writer.file, writer.thread
+        self._brief, self._long = BriefTx(self._writer, self._file), Tx(self._writer)
+        self._patience_ms = BUSY_MS  # with other processes that write
         self._all_readers = tuple(readers)
-        self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        self._readers: asyncio.Queue[Connected] = asyncio.Queue()
         for reader in readers:
             self._readers.put_nowait(reader)
+        self._ending: set[asyncio.Task[None]] = set()  # views
         self._line: deque[_Turn] = deque()
         self._to_empty: deque[asyncio.Future[bool]] = deque()
         self._somebody_waits = asyncio.Event()
-        self._is_busy = False  # the writer has a transaction open, or is about to
+        self._is_busy = False  # with a group, or about to be
+        self._alone = 0  # statements under way that are no group's
+        self._nobody_alone = asyncio.Event()
         self._turns = asyncio.get_running_loop().create_task(self._grant_turns(), name="db-turns")
 
     @classmethod
@@ -112,60 +72,55 @@ class Db(Statements):
         """Open an existing database file.
 
         Raises:
-            StoreUnfit: there is no such file, it is no database, or a pragma that our promises rest on does not hold.
+            StoreUnfit: as `connected`.
         """
-        if not path.exists():
-            raise StoreUnfit(f"there is no database at {path}: run `mailgate migrate`")
-        opened: list[aiosqlite.Connection] = []
-        try:
-            for query_only in (False, *[True] * READERS):
-                opened.append(await aiosqlite.connect(path, isolation_level=None, cached_statements=512))
-                await prepare(opened[-1], path, query_only=query_only)
-        except BaseException as error:
-            for connection in opened:  # each has a thread, which would keep the process alive
-                await connection.close()
-            if isinstance(error, sqlite3.Error):
-                raise unfit(path, error) from None
-            raise
-        return cls(opened[0], opened[1:])
+        writer, readers = await connected(path, readers=READERS)
+        return cls(writer, readers)
 
     async def close(self) -> None:
         """Wait for nobody, close the connections."""
         self._turns.cancel()
-        await asyncio.gather(self._turns, return_exceptions=True)
-        for connection in (*self._all_readers, self._writer):
+        await asyncio.gather(self._turns, *self._ending, return_exceptions=True)
+        for connection in (*[reader.thread for reader in self._all_readers], self._writer):
             await connection.close()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Tx]:
-        """A consistent view that cannot write."""
-        connection = await self._readers.get()
+    async def read(self, *, brief: bool = False) -> AsyncIterator[Tx]:
+        """A consistent view that cannot write; `brief` as for `write`."""
+        reader = await self._readers.get()
         try:
-            await connection.execute("BEGIN")
-            yield Tx(connection)
+            if brief:
+                reader.file.execute("BEGIN")
+                yield BriefTx(reader.thread, reader.file)
+            else:
+                await reader.thread.execute("BEGIN")
+                yield Tx(reader.thread)
         finally:
-            # A caller that was cancelled may have left a statement under way, even the BEGIN: the connection works them off in their
-            # order, so this ends the view whatever became of them, and whoever gets the connection next comes behind it.
-            self._readers.put_nowait(connection)
-            await connection.rollback()
+            if brief:
+                reader.file.rollback()
+                self._readers.put_nowait(reader)
+            else:
+                self._ending.add(task := asyncio.create_task(self._end_view(reader)))
+                task.add_done_callback(self._ending.discard)
 
-    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
-        """A look of one statement."""
-        connection = await self._readers.get()
+    async def _end_view(self, reader: Connected) -> None:
+        """A caller that was cancelled may have left a statement under way, even the BEGIN. The thread works them off in their order, so
+        this ends the view whatever became of them; nobody waits for it but whoever gets the connection next.
+        """
         try:
-            return await Tx(connection).fetch(sql, params)
+            await reader.thread.rollback()
         finally:
-            self._readers.put_nowait(connection)
+            self._readers.put_nowait(reader)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Tx]:
-        """One decision, durable when the block is left.
+    async def write(self, *, brief: bool = False) -> AsyncIterator[Tx]:
+        """One decision, durable when the block is left; `brief` if each of its statements touches a few rows found by a key.
 
         Raises:
             StoreFull: the disk has no room; nothing of the block was kept.
         """
         loop = asyncio.get_running_loop()
-        turn = _Turn(loop.create_future(), loop.create_future(), loop.create_future())
+        turn = _Turn(brief, loop.create_future(), loop.create_future(), loop.create_future())
         self._line.append(turn)
         self._somebody_waits.set()
         try:
@@ -179,12 +134,18 @@ class Db(Statements):
                 raise StoreFull from error
             raise
         turn.left.set_result(True)
-        await asyncio.shield(turn.settled)
+        await turn.settled
+
+    async def fetch(self, sql: str, params: Params = ()) -> list[Row]:
+        """A look of one statement."""
+        reader = await self._readers.get()
+        try:
+            return await Tx(reader.thread).fetch(sql, params)
+        finally:
+            self._readers.put_nowait(reader)
 
     async def run(self, sql: str, params: Params = ()) -> int:
         """A decision of one statement, durable when this returns; how many rows it touched.
-
-        With nobody else about, SQLite's own transaction round it spares the BEGIN and the COMMIT, each a way to the thread and back.
 
         Raises:
             StoreFull: as `write`.
@@ -192,12 +153,16 @@ class Db(Statements):
         if self._is_busy or self._line:
             async with self.write() as tx:
                 return await tx.run(sql, params)
+        self._alone += 1
         try:
-            return await Tx(self._writer).run(sql, params)
+            return await self._long.run(sql, params)
         except sqlite3.OperationalError as error:
             if _is_full(error):
                 raise StoreFull from error
             raise
+        finally:
+            self._alone -= 1
+            self._nobody_alone.set()
 
     async def empty_log(self) -> bool:
         """Bring the write-ahead log into the file and cut it to nothing. False: somebody is reading just now, and nobody waits for that.
@@ -214,6 +179,9 @@ class Db(Statements):
             await self._somebody_waits.wait()
             self._somebody_waits.clear()
             self._is_busy = True
+            while self._alone:
+                self._nobody_alone.clear()
+                await self._nobody_alone.wait()
             while self._line:
                 await self._one_group()
             while self._to_empty:
@@ -230,7 +198,7 @@ class Db(Statements):
         except sqlite3.OperationalError:
             return False
         finally:
-            await self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            await self._writer.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
         return bool(rows[0][0] == 0)
 
     async def _one_group(self) -> None:
@@ -239,11 +207,9 @@ class Db(Statements):
         try:
             while self._line and len(members) < GROUP_LIMIT:
                 turn = self._line.popleft()
-                if turn.granted.cancelled():
-                    continue
-                if not self._writer.in_transaction:
-                    await self._writer.execute("BEGIN IMMEDIATE")
-                if await self._one_turn(turn, first=not members):
+                if not self._file.in_transaction:
+                    await self._begin()
+                if not turn.granted.cancelled() and await self._one_turn(turn, first=not members):
                     members.append(turn)
             if self._writer.in_transaction:
                 await self._writer.execute("COMMIT")
@@ -254,21 +220,31 @@ class Db(Statements):
         else:
             _tell(members, None)
 
+    async def _begin(self) -> None:
+        """Here, if nobody else writes; else the thread waits for him."""
+        self._file.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # in the octets above stands what it is busy with
+                raise
+        finally:
+            self._file.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
+        if not self._file.in_transaction:
+            await self._writer.execute("BEGIN IMMEDIATE")
+
     async def _one_turn(self, turn: _Turn, *, first: bool) -> bool:
         """Let one caller write. True: what it wrote stands in the open transaction."""
         if not first:
-            await self._writer.execute("SAVEPOINT turn")
-        if turn.granted.cancelled():
-            keep = False
-        else:
-            turn.granted.set_result(Tx(self._writer))
-            keep = await turn.left
+            self._file.execute("SAVEPOINT turn")
+        turn.granted.set_result(self._brief if turn.is_brief else self._long)
+        keep = await turn.left
         if not self._writer.in_transaction:
             raise sqlite3.OperationalError("the transaction was rolled back: database or disk is full")
         if not keep:
             await self._writer.execute("ROLLBACK" if first else "ROLLBACK TO turn")
         if not first:
-            await self._writer.execute("RELEASE turn")
+            self._file.execute("RELEASE turn")
         return keep
 
 

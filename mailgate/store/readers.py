@@ -1,4 +1,8 @@
-"""How addresses are written to, and what they were answered: what the limits and the receipts of mail without a token stand on."""
+"""How addresses are written to, and what they were answered: what the limits and the receipts of mail without a token stand on.
+
+What an address got is a handful of rows, found by the address. Where a kind of letter and a time stand beside it in a condition, SQLite
+takes the index of these two for the better one and walks all letters of a day, the whole city's: there the kind is only counted.
+"""
 
 import json
 
@@ -42,8 +46,8 @@ async def invitations_in_vain(tx: Tx, *, address_id: int, since: Instant) -> int
     """How often an address was sent a link, and none that it was sent has been used after that."""
     row = await tx.one(
         """
-        SELECT COUNT(*) AS n FROM outbox o
-         WHERE o.address_id = :id AND o.letter = 'invitation' AND o.created_at > :since
+        SELECT COUNT(*) FILTER (WHERE o.letter = 'invitation') AS n FROM outbox o
+         WHERE o.address_id = :id AND o.created_at > :since
            AND o.created_at > COALESCE((SELECT MAX(u.used_at)
                                           FROM invitation i JOIN invitation_use u ON u.invitation_id = i.id
                                          WHERE i.address_id = :id), 0)
@@ -57,10 +61,13 @@ async def invitations_in_vain(tx: Tx, *, address_id: int, since: Instant) -> int
 async def was_told(tx: Tx, *, address_id: int, letter: str, since: Instant) -> bool:
     """Whether an address was owed a letter of this kind after an instant."""
     row = await tx.one(
-        "SELECT 1 FROM outbox WHERE address_id = :id AND letter = :letter AND created_at > :since",
+        """
+        SELECT COUNT(*) FILTER (WHERE letter = :letter) AS n FROM outbox WHERE address_id = :id AND created_at > :since
+        """,
         {"id": address_id, "letter": letter, "since": since},
     )
-    return row is not None
+    assert row is not None
+    return bool(row["n"])
 
 
 async def newest_open(tx: Tx, *, address_id: int, since: Instant) -> int | None:

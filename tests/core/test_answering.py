@@ -301,7 +301,8 @@ def _candidate(head: str, *, sender: str, to: tuple[str, ...] = ("touroku",)) ->
         received_at=Instant(0),
         content=content,
     )
-    return candidate(mail, scan(content), domain=DOMAIN)
+    headers = scan(content)
+    return candidate(mail, headers, reason=silence(mail, headers, domain=DOMAIN), domain=DOMAIN)
 
 
 def test_who_wrote_himself_gets_the_answer_himself() -> None:
@@ -379,4 +380,5 @@ def test_any_return_path_is_looked_at(local: str) -> None:
     mail = Inbound(
         sender=Address(local, "example.jp"), recipients=(), peer="", received_at=Instant(0), content=content
     )
-    assert isinstance(candidate(mail, scan(content), domain=DOMAIN), Candidate | Silent)
+    headers = scan(content)
+    assert isinstance(candidate(mail, headers, reason=silence(mail, headers, domain=DOMAIN), domain=DOMAIN), Candidate | Silent)

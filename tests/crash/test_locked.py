@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.crash.city import City, pause
 from tests.crash.verdict import WINDOW
 
-BUSY = "mailgate.store.db._PRAGMAS.busy_timeout"  # how long a writer waits for another one: milliseconds
+# How long a writer waits for another one: milliseconds.
+BUSY = ("mailgate.store.connections._PRAGMAS.busy_timeout", "mailgate.store.db.BUSY_MS")
 
 
 @contextmanager
@@ -41,7 +42,7 @@ async def test_a_lock_of_some_seconds_is_waited_out(template: Path, tmp_path: Pa
 
 
 async def test_a_lock_longer_than_anybody_waits_sends_peers_away_and_loses_nothing(template: Path, tmp_path: Path) -> None:
-    async with City(tmp_path, template, constants={BUSY: 300}) as city:
+    async with City(tmp_path, template, constants=dict.fromkeys(BUSY, 300)) as city:
         await city.server.order("set", pace_s=0.01)
         async with asyncio.TaskGroup() as group:
             group.create_task(city.traffic.one_round())

@@ -43,10 +43,10 @@ class StumblingDb(Db):
     faults: list[Exception]
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Tx]:
+    async def write(self, *, brief: bool = False) -> AsyncIterator[Tx]:
         if self.faults:
             raise self.faults.pop(0)
-        async with super().write() as tx:
+        async with super().write(brief=brief) as tx:
             yield tx
 
     async def run(self, sql: str, params: Params = ()) -> int:

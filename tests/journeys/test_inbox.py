@@ -1,7 +1,9 @@
 """The inbox: every box and what comes of a mail to it, in one transaction each, once."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from threading import get_ident
 
 import pytest
 from structlog.testing import capture_logs
@@ -168,6 +170,29 @@ async def test_the_same_mail_within_ten_minutes_changes_nothing(town: Town) -> N
 async def test_the_same_mail_brought_by_many_peers_at_once_is_one(town: Town) -> None:
     await asyncio.gather(*(town.post(MOTHER, "touroku", content=b"Message-ID: <1@x>\r\n\r\n") for _ in range(20)))
     assert [mail.letter for mail in await town.sent()] == ["invitation"]
+
+
+async def statements_of(town: Town, sender: str, to: str, content: bytes = BLANK) -> list[tuple[str, bool]]:
+    """What a mail makes the store do: its first word, and whether it ran in the thread of the loop."""
+    ran: list[tuple[str, bool]] = []
+    await town.db._writer.set_trace_callback(lambda sql: ran.append((sql.split()[0], get_ident() == threading.main_thread().ident)))
+    await town.post(sender, to, content=content)
+    await town.db._writer.set_trace_callback(None)  # type: ignore[arg-type]  # None is "no more", the stubs do not know
+    return [each for each in ran if each[0] not in {"PRAGMA", "BEGIN", "COMMIT"}]
+
+
+async def test_a_first_blank_mail_costs_six_brief_statements(town: Town) -> None:
+    """What has been seen, who it is, the address, the answer, the invitation, the letter."""
+    assert await statements_of(town, MOTHER, "touroku") == [(word, True) for word in ("INSERT", "SELECT", *["INSERT"] * 4)]
+
+
+@pytest.mark.parametrize("box, content", [("postmaster", BLANK), ("haishin+kita-es", staff_mail(TEACHER))])
+async def test_what_may_take_long_does_not_run_in_the_loop(town: Town, box: str, content: bytes) -> None:
+    await town.a_school()
+    await town.enrolled()
+    ran = await statements_of(town, TEACHER, box, content)
+    assert len(ran) > 2
+    assert not any(in_loop for _, in_loop in ran)
 
 
 async def test_what_is_long_seen_is_forgotten(town: Town) -> None:

@@ -196,6 +196,26 @@ async def test_halted_between_two_chunks_it_hands_over_nothing_and_resumed_it_re
     assert await city.state() == "done"
 
 
+async def test_halted_as_a_chunk_is_written_it_is_not_taken_for_written_to_its_end(city: Town) -> None:
+    """The chunk comes out short for the halt, and by then it goes on again."""
+    token = await city.confirmed("kita-es")
+    await city.expander.step()
+    run = city.db.run
+
+    async def halted_meanwhile(sql: str, params: object = ()) -> int:
+        await city.act(token, "halt")
+        written = await run(sql, params)  # type: ignore[arg-type]  # as it comes
+        await city.act(token, "resume")
+        return written
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(city.db, "run", halted_meanwhile)
+        assert await city.expander.step()
+    assert (await row_of(city))["expanded_at"] is None
+    await city.expanded()
+    assert await delivered_to(city) == GUARDIANS
+
+
 async def test_halted_after_it_was_expanded_it_hands_over_nothing_until_it_is_resumed(city: Town) -> None:
     token = await city.confirmed("kita-es")
     await city.expanded()

@@ -1,5 +1,6 @@
 """The gate's clock over the machine's: it goes on when that one jumps, and says so."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from mailgate import runtime
 from mailgate.core.instants import HOUR, MINUTE, SECOND, Instant, later
 from mailgate.core.timekeeping import SETTLING, Moment
-from mailgate.runtime import SteadyClock, SystemClock
+from mailgate.runtime import SteadyClock, SystemClock, SystemDice
 from tests.fakes import NEW_YEAR_2026
 
 
@@ -80,3 +81,15 @@ def test_a_boot_is_known_by_its_id_however_that_is_written(tmp_path: Path, monke
     assert SystemClock().boot() == "0f0e"
     monkeypatch.delenv("MAILGATE_BOOT")
     assert SystemClock().boot() == ""
+
+
+def test_ids_are_drawn_in_the_order_of_time_and_fit_the_store() -> None:
+    dice = SystemDice()
+    first = [dice.row_id() for _ in range(100)]
+    began = time.monotonic_ns()
+    while time.monotonic_ns() - began < 2_000_000:
+        pass
+    then = [dice.row_id() for _ in range(100)]
+    assert max(first) < min(then)
+    assert 0 < max(then) < 2**62
+    assert len({*first, *then}) > 190  # so many within a millisecond hardly meet

@@ -2,8 +2,11 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
+from itertools import cycle
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 
@@ -65,9 +68,15 @@ async def test_a_block_that_fails_leaves_nothing(db: Db, path: Path) -> None:
     assert keys_on_disk(path) == set()
 
 
-async def test_neighbours_share_a_commit_and_one_that_fails_takes_nobody_along(db: Db, path: Path) -> None:
+KINDS = pytest.mark.parametrize("kinds", [(False,), (True,), (False, True, True, False)], ids=["long", "brief", "mixed"])
+
+
+@KINDS
+async def test_neighbours_share_a_commit_and_one_that_fails_takes_nobody_along(db: Db, path: Path, kinds: tuple[bool, ...]) -> None:
+    turns = cycle(kinds)
+
     async def write(key: str) -> None:
-        async with db.write() as tx:
+        async with db.write(brief=next(turns)) as tx:
             await add(tx, key)
             if key.startswith("bad"):
                 raise KeyError(key)
@@ -78,8 +87,9 @@ async def test_neighbours_share_a_commit_and_one_that_fails_takes_nobody_along(d
     assert keys_on_disk(path) == set(map(str, range(80)))
 
 
-async def test_a_group_is_one_commit(db: Db) -> None:
-    commits = 0
+@KINDS
+async def test_a_group_is_one_commit(db: Db, kinds: tuple[bool, ...]) -> None:
+    commits, turns = 0, cycle(kinds)
 
     def count(statement: str) -> None:
         nonlocal commits
@@ -88,11 +98,24 @@ async def test_a_group_is_one_commit(db: Db) -> None:
     await db._writer.set_trace_callback(count)
 
     async def write(key: str) -> None:
-        async with db.write() as tx:
+        async with db.write(brief=next(turns)) as tx:
             await add(tx, key)
 
     await asyncio.gather(*(write(str(number)) for number in range(20)))
     assert commits == 1
+
+
+@pytest.mark.parametrize("brief", [False, True])
+async def test_the_statements_of_a_brief_decision_run_where_they_are_asked_for_and_its_commit_does_not(db: Db, brief: bool) -> None:
+    here: dict[str, bool] = {}
+    await db._writer.set_trace_callback(lambda sql: here.update({sql.split()[0]: get_ident() == threading.main_thread().ident}))
+    async with db.write(brief=brief) as tx:
+        await add(tx, "a")
+        await tx.run_many("UPDATE key_check SET proof = x'01' WHERE key = :key", [{"key": "a"}])
+        row = await tx.one("SELECT proof FROM key_check")
+    assert row is not None
+    assert row["proof"] == b"\x01"
+    assert here == {"PRAGMA": True, "BEGIN": True, "INSERT": brief, "UPDATE": brief, "SELECT": brief, "COMMIT": False}
 
 
 async def test_a_caller_cancelled_in_line_leaves_no_transaction_open(db: Db, path: Path) -> None:
@@ -139,12 +162,16 @@ async def test_a_caller_cancelled_inside_its_block_leaves_nothing(db: Db, path: 
     assert keys_on_disk(path) == {"b"}
 
 
-async def test_a_full_disk_is_told_to_everybody_in_the_group_and_ends_with_the_shortage(db: Db, path: Path) -> None:
+@KINDS
+async def test_a_full_disk_is_told_to_everybody_in_the_group_and_ends_with_the_shortage(
+    db: Db, path: Path, kinds: tuple[bool, ...]
+) -> None:
+    turns = cycle(kinds)
     pages = int(str(await value_of(db, "page_count")))
     await db._writer.execute(f"PRAGMA max_page_count = {pages + 4}")
 
     async def write(key: str, size: int) -> None:
-        async with db.write() as tx:
+        async with db.write(brief=next(turns)) as tx:
             await add(tx, key, size)
 
     results = await asyncio.gather(write("small", 1), write("big", 2_000_000), return_exceptions=True)
@@ -154,7 +181,7 @@ async def test_a_full_disk_is_told_to_everybody_in_the_group_and_ends_with_the_s
 
 
 async def test_a_database_locked_by_another_is_an_error_and_the_next_write_works(db: Db, path: Path) -> None:
-    await db._writer.execute("PRAGMA busy_timeout = 1")
+    db._patience_ms = 1
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -164,6 +191,21 @@ async def test_a_database_locked_by_another_is_an_error_and_the_next_write_works
     async with db.write() as tx:
         await add(tx, "b")
     assert keys_on_disk(path) == {"b"}
+
+
+async def test_while_another_process_writes_the_loop_goes_on_and_then_it_is_our_turn(db: Db, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    loop = asyncio.get_running_loop()
+    begun, waiting = loop.time(), asyncio.create_task(write_one(db, "a"))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert loop.time() - begun < 0.8  # if the loop waited for the other, it would be as long as its patience
+    assert not waiting.done()
+    other.execute("COMMIT")
+    other.close()
+    await waiting
+    assert keys_on_disk(path) == {"a"}
 
 
 async def test_a_reader_sees_one_moment_and_cannot_write(db: Db) -> None:
@@ -179,7 +221,7 @@ async def test_a_reader_sees_one_moment_and_cannot_write(db: Db) -> None:
 
 
 async def test_the_pragmas_that_our_promises_rest_on_hold(db: Db) -> None:
-    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1)):
+    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1), ("temp_store", 2)):
         assert await value_of(db, pragma) == value
 
 

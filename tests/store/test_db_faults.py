@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,12 @@ async def test_a_reader_cancelled_at_any_moment_spoils_no_later_reader(db: Db) -
         assert [await one(db) for _ in range(READERS + 1)] == [1] * (READERS + 1), f"after {turns} turns"
 
 
-async def test_a_writer_cancelled_at_any_moment_leaves_all_or_nothing_and_spoils_no_later_writer(db: Db) -> None:
+@pytest.mark.parametrize("kinds", [(False,), (True,), (False, True, False)], ids=["long", "brief", "mixed"])
+async def test_a_writer_cancelled_at_any_moment_leaves_all_or_nothing_and_spoils_no_later_writer(db: Db, kinds: tuple[bool, ...]) -> None:
+    kind = cycle(kinds)
+
     async def write(key: str) -> None:
-        async with db.write() as tx:
+        async with db.write(brief=next(kind)) as tx:
             for half in ("a", "b"):
                 await tx.run("INSERT INTO key_check (key, proof) VALUES (:key, x'00')", {"key": key + half})
 

@@ -140,6 +140,32 @@ async def test_what_has_expired_is_claimed_to_be_marked_even_of_a_halted_broadca
         assert [row.id for row in await claim(tx)] == [id_]
 
 
+async def test_what_was_found_due_and_is_so_no_more_is_not_claimed(db: Db) -> None:
+    """Somebody halts or cancels its broadcast, or puts it off, between the look and the lease."""
+    async with db.write() as tx:
+        broadcast = await a_broadcast(tx)
+        kept, cancelled, put_off = [
+            await a_delivery(tx, broadcast_id=broadcast, lane=Lane.ORDINARY) for _ in range(3)
+        ]
+    found = await outbox.due(db, now=NOW, limit=10)
+    assert [row.id for row in found] == [kept, cancelled, put_off]
+    async with db.write() as tx:
+        await tx.run("UPDATE outbox SET state = 'cancelled' WHERE id = ?", (cancelled,))
+        await tx.run("UPDATE outbox SET due_at = ? WHERE id = ?", (later(NOW, 1), put_off))
+    claimed = await outbox.claim(db, found, now=NOW, until=UNTIL, node=NODE)
+    assert [row.id for row in claimed] == [kept]
+    async with db.read() as tx:
+        states = [row["state"] for row in await tx.fetch("SELECT state FROM outbox ORDER BY id")]
+    assert states == ["leased", "cancelled", "pending"]
+
+
+async def test_lanes_come_in_their_order_and_the_limit_is_for_all_of_them(db: Db) -> None:
+    async with db.write() as tx:
+        ids = {lane: [await a_delivery(tx, lane=lane) for _ in range(3)] for lane in (Lane.ORDINARY, Lane.ALARM, Lane.SINGLE)}
+        found = await outbox.due(tx, now=NOW, limit=7)
+    assert [row.id for row in found] == [*ids[Lane.ALARM], *ids[Lane.SINGLE], ids[Lane.ORDINARY][0]]
+
+
 async def test_a_claim_walks_the_index_of_what_is_pending(db: Db) -> None:
     async with db.read() as tx:
         due = outbox._DUE.format(lanes=outbox._DUE_IN_LANE.format(lane=2))

@@ -6,7 +6,8 @@ import pytest
 from aiosmtpd import smtp as aiosmtpd_smtp
 
 from mailgate.smtp import replies
-from mailgate.smtp.conversation import Conversation
+from mailgate.smtp.commands import Commands
+from mailgate.smtp.conversation import _COMMANDS, Conversation
 from mailgate.smtp.hooks import Hooks
 from mailgate.smtp.replies import Reply
 from tests.wire.listener_tools import BOX, DOMAIN, NOON, RecordingDoor, a_gate
@@ -18,18 +19,25 @@ def test_every_hook_has_a_name_that_aiosmtpd_calls() -> None:
     source = inspect.getsource(aiosmtpd_smtp)
     known = set(re.findall(r"""(?:_call_handler_hook|_handle_hooks\.get)\(\s*["'](\w+)["']""", source)) | {"exception"}
     ours = {name.removeprefix("handle_") for name in dir(Hooks) if name.startswith("handle_")}
-    assert {"EHLO", "MAIL", "RCPT", "DATA", "exception"} <= known
-    assert ours == {"HELO", "EHLO", "MAIL", "RCPT", "exception"}
+    assert {"MAIL", "RCPT", "DATA", "exception"} <= known
+    assert ours == {"MAIL", "RCPT", "exception"}
     assert ours <= known
 
 
 def test_what_is_replaced_of_aiosmtpd_is_there_to_be_replaced() -> None:
     base = aiosmtpd_smtp.SMTP
-    ours = {name for name in vars(Conversation) if name.startswith("smtp_")}
+    ours = {name for name in (vars(Conversation) | vars(Commands)) if name.startswith("smtp_")}
     replaced = {"_getaddr", "_handle_client", "_timeout_cb", "push", "connection_lost", "eof_received"}
-    assert ours == {"smtp_DATA", "smtp_STARTTLS", "smtp_VRFY", "smtp_EXPN", "smtp_HELP", "smtp_AUTH"}
+    assert ours == {f"smtp_{name}" for name in ("HELO", "EHLO", "DATA", "STARTTLS", "VRFY", "EXPN", "HELP", "AUTH")}
     assert replaced <= set(vars(Conversation))
     assert ours | replaced <= set(dir(base))
+
+
+def test_every_command_of_aiosmtpd_is_in_our_table_and_none_is_searched_for() -> None:
+    """Its search through all names took a third of a millisecond for each connection."""
+    assert {f"smtp_{name}" for name in _COMMANDS} == {name for name in dir(aiosmtpd_smtp.SMTP) if name.startswith("smtp_")}
+    assert dir(object.__new__(Conversation)) == []
+    assert dir(object.__new__(Hooks)) == ["handle_MAIL", "handle_RCPT", "handle_exception"]
 
 
 @pytest.mark.parametrize("name", TABLE)
