@@ -100,13 +100,16 @@ class Db(Statements):
                 reader.file.rollback()
                 self._readers.put_nowait(reader)
             else:
-                self._ending.add(task := asyncio.create_task(self._end_view(reader)))
-                task.add_done_callback(self._ending.discard)
+                self._end_soon(reader)
 
-    async def _end_view(self, reader: Connected) -> None:
+    def _end_soon(self, reader: Connected) -> None:
         """A caller that was cancelled may have left a statement under way, even the BEGIN. The thread works them off in their order, so
         this ends the view whatever became of them; nobody waits for it but whoever gets the connection next.
         """
+        self._ending.add(task := asyncio.create_task(self._end_view(reader)))
+        task.add_done_callback(self._ending.discard)
+
+    async def _end_view(self, reader: Connected) -> None:
         try:
             await reader.thread.rollback()
         finally:
@@ -140,9 +143,12 @@ class Db(Statements):
         """A look of one statement."""
         reader = await self._readers.get()
         try:
-            return await Tx(reader.thread).fetch(sql, params)
-        finally:
-            self._readers.put_nowait(reader)
+            rows = await Tx(reader.thread).fetch(sql, params)
+        except BaseException:
+            self._end_soon(reader)
+            raise
+        self._readers.put_nowait(reader)
+        return rows
 
     async def run(self, sql: str, params: Params = ()) -> int:
         """A decision of one statement, durable when this returns; how many rows it touched.
@@ -154,15 +160,18 @@ class Db(Statements):
             async with self.write() as tx:
                 return await tx.run(sql, params)
         self._alone += 1
+        lone = asyncio.ensure_future(self._long.run(sql, params))
+        lone.add_done_callback(self._worked_off)
         try:
-            return await self._long.run(sql, params)
+            return await asyncio.shield(lone)  # the thread works it off, whatever becomes of the caller
         except sqlite3.OperationalError as error:
             if _is_full(error):
                 raise StoreFull from error
             raise
-        finally:
-            self._alone -= 1
-            self._nobody_alone.set()
+
+    def _worked_off(self, _: asyncio.Future[int]) -> None:
+        self._alone -= 1
+        self._nobody_alone.set()
 
     async def empty_log(self) -> bool:
         """Bring the write-ahead log into the file and cut it to nothing. False: somebody is reading just now, and nobody waits for that.
