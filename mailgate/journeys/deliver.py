@@ -24,7 +24,7 @@ from typing import Final, TypeVar
 import structlog
 
 from mailgate.core.delivery import Event, Lane
-from mailgate.core.instants import MINUTE, later
+from mailgate.core.instants import MINUTE, Instant, later
 from mailgate.core.outages import StoreFull
 from mailgate.core.relay import Copy, Deferred, Phase, Refused, Relay
 from mailgate.journeys.care import Care
@@ -84,6 +84,7 @@ class Sender:
         self._ready = Ready(self._marks, clock, low=batch, on_low=self._stir.set)
         self._care = Care(db=db, clock=clock)
         self._is_leaving = False
+        self._doubtful: list[int] = []  # rows that a claim may have leased before it failed
         self._renewed_at = clock.monotonic()
 
     def wake(self) -> None:
@@ -200,15 +201,23 @@ class Sender:
         else:
             return []
         now = self._clock.now()
+        if self._doubtful:
+            await outbox.release(self._db, self._doubtful, node=self._node, now=now)
+            self._doubtful = []
         rows = await outbox.due(self._db, now=now, limit=await self._care.at_most(limit), lanes=lanes)
         if rows:
-            rows = await outbox.claim(self._db, rows, now=now, until=later(now, LEASE), node=self._node)
-        rows = [row for row in rows if self._marks.in_flight(row.id) is None]  # it may be so if its lease had run out
+            rows = await self._lease(rows, now=now)
         self._care.claimed(rows)
-        self._marks.hold(rows)
         if any(row.lane is Lane.ALARM for row in rows):
             self._ready.hand_back([Lane.ORDINARY])
         return rows
+
+    async def _lease(self, rows: Sequence[Claimed], *, now: Instant) -> list[Claimed]:
+        """Those that we have now. If it fails they may be leased all the same, and nobody else frees them."""
+        self._doubtful = [row.id for row in rows if self._marks.in_flight(row.id) is None]
+        rows = await outbox.claim(self._db, rows, now=now, until=later(now, LEASE), node=self._node)
+        self._doubtful = []
+        return self._marks.hold(rows)
 
     async def _keep_leases(self) -> None:
         if self._clock.monotonic() - self._renewed_at < _RENEW_AFTER_S:

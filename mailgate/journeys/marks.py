@@ -51,12 +51,14 @@ class Marks:
         self.some = asyncio.Event()
         self.drained = False
 
-    def hold(self, rows: Iterable[Claimed]) -> None:
-        """Rows that were claimed just now."""
-        for row in rows:
+    def hold(self, rows: Iterable[Claimed]) -> list[Claimed]:
+        """Rows that were claimed just now; those that are to be begun. A copy may be out already, if its lease had run out."""
+        fresh = [row for row in rows if row.id not in self._in_flight]
+        for row in fresh:
             self._held[row.id] = row
             if row.broadcast_id is not None:
                 self._held_of[row.broadcast_id] += 1
+        return fresh
 
     @property
     def is_full(self) -> bool:
