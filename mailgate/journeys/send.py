@@ -111,14 +111,17 @@ class Send:
         )
         recipients = row["recipients"] if row["expanded_at"] else numbers["recipients"]
         parts = await audiences.parts_of(tx, row["id"])
-        return await self._view(tx, row, parts, {**dict(numbers), "recipients": recipients})
+        counts = await receipts.delivery_counts(tx, row["id"])
+        return await self._view(tx, row, parts, {**dict(numbers), "recipients": recipients}, counts)
 
     async def view_as_owed(self, tx: Tx, row: Row, owed: Mapping[str, Any]) -> BroadcastView:
-        """The same, as it was when a preview of it was owed: tried again, that is the same mail (MR-37)."""
+        """The same, as it was when a preview of it was owed: tried again, that is the same mail (MR-37). No copy is counted."""
         parts = [part for part in await audiences.parts_of(tx, row["id"]) if part["part"] in owed["parts"]]
-        return await self._view(tx, row, parts, owed)
+        return await self._view(tx, row, parts, owed, {})
 
-    async def _view(self, tx: Tx, row: Row, parts: Sequence[Row], numbers: Mapping[str, Any]) -> BroadcastView:
+    async def _view(
+        self, tx: Tx, row: Row, parts: Sequence[Row], numbers: Mapping[str, Any], counts: Mapping[str, int]
+    ) -> BroadcastView:
         broadcast_id = int(row["id"])
         member = await staff.staff_by_id(tx, row["staff_id"])
         assert member is not None
@@ -140,7 +143,7 @@ class Send:
             confirmed_at=None if row["confirmed_at"] is None else Instant(row["confirmed_at"]),
             done_at=None if row["done_at"] is None else Instant(row["done_at"]),
             lapses_at=later(Instant(row["created_at"]), broadcast.DRAFT_LIFETIME),
-            counts=await receipts.delivery_counts(tx, broadcast_id),
+            counts=counts,
         )
 
     async def act(

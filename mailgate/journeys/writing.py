@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
 from mailgate.core.broadcast import Kind
 from mailgate.core.letters import (
@@ -36,9 +36,11 @@ from mailgate.store.db import Db, Tx
 from mailgate.store.outbox import Claimed
 from mailgate.vault import AddressVault, TextVault
 
+T = TypeVar("T")
+
 _PREPARED_KEPT: Final = 8
 _SIGNED_AHEAD: Final = 3  # slices that are with the signer: one for each of its threads, and one
-_SLICE: Final = 16  # copies of a broadcast that are made in one go: a third of a millisecond
+_SLICE: Final = 16  # copies that are made in one go: of a broadcast a third of a millisecond, of single letters 1.5
 
 
 class Writing:
@@ -75,6 +77,8 @@ class Writing:
             for row in rows:
                 if row.broadcast_id is None:
                     singles.append(await self._single(tx, row))
+                    if len(singles) % _SLICE == 0:
+                        await asyncio.sleep(0)
                 else:
                     by_broadcast.setdefault(row.broadcast_id, []).append(row)
             prepared = {broadcast_id: await self._prepare(tx, broadcast_id) for broadcast_id in by_broadcast}
@@ -82,7 +86,7 @@ class Writing:
             makers += await self._makers(prepared[broadcast_id], broadcast_id, its_rows)
         signing: deque[Future[list[Copy | Unmakeable]]] = deque()
         try:
-            for made in chain([singles], _slices(makers)):
+            for made in chain(_in_slices(singles), _slices(makers)):
                 if self._signer is None:
                     give(made)
                 else:
@@ -160,7 +164,12 @@ class Writing:
         )
 
 
+def _in_slices(many: Sequence[T]) -> Iterator[list[T]]:
+    for start in range(0, len(many), _SLICE):
+        yield [*many[start : start + _SLICE]]
+
+
 def _slices(makers: list[Callable[[], Copy]]) -> Iterator[list[Copy | Unmakeable]]:
     """Their copies, a few in one go."""
-    for start in range(0, len(makers), _SLICE):
-        yield [make() for make in makers[start : start + _SLICE]]
+    for some in _in_slices(makers):
+        yield [make() for make in some]
