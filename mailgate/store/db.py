@@ -194,13 +194,21 @@ class Db(Statements):
             while self._line:
                 await self._one_group()
             while self._to_empty:
-                asked, emptied = self._to_empty.popleft(), await self._empty_log()
-                if not asked.cancelled():
-                    asked.set_result(emptied)
+                await self._empty_for(self._to_empty.popleft())
             self._is_busy = False
 
+    async def _empty_for(self, asked: asyncio.Future[bool]) -> None:
+        """Between two transactions. What goes wrong is for whoever asked, and the line moves on."""
+        try:
+            emptied = await self._empty_log()
+        except sqlite3.Error as error:
+            if not asked.cancelled():
+                asked.set_exception(error)
+        else:
+            if not asked.cancelled():
+                asked.set_result(emptied)
+
     async def _empty_log(self) -> bool:
-        """Between two transactions."""
         await self._writer.execute("PRAGMA busy_timeout = 0")
         try:
             rows = list(await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
