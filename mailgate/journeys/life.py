@@ -12,7 +12,7 @@ import structlog
 from mailgate.core import broadcast
 from mailgate.core.broadcast import Event, Kind, State
 from mailgate.core.delivery import Lane
-from mailgate.core.instants import Instant, later
+from mailgate.core.instants import MINUTE, Instant, later
 from mailgate.runtime import Clock
 from mailgate.store import audiences, audit, broadcasts, outbox
 from mailgate.store.db import Db, Row, Statements, Tx
@@ -20,6 +20,7 @@ from mailgate.store.db import Db, Row, Statements, Tx
 log = structlog.get_logger()
 
 EXPANSION_CHUNK: Final = 300
+_LONGEST_TURN: Final = MINUTE
 
 
 async def move_broadcast(tx: Tx, row: Row, event: Event, *, actor: str, now: Instant) -> bool:
@@ -74,7 +75,9 @@ class Expander:
 
     async def _expand(self, tx: Statements, row: Row) -> int:
         alarm = row["lane"] == Lane.ALARM
-        return await audiences.expand_chunk(tx, row, alarm=alarm, limit=self._chunk, now=self._clock.now())
+        # What is dated later was there before a clock was set back. Who registers while the statement waits for its turn came afterwards.
+        now = later(self._clock.now(), _LONGEST_TURN)
+        return await audiences.expand_chunk(tx, row, alarm=alarm, limit=self._chunk, now=now)
 
     async def _finish(self) -> None:
         """A chunk was not full: this is the end of the audience, or somebody halted or cancelled the broadcast at that moment."""
