@@ -4,7 +4,7 @@ The relay takes copies by itself as its connections come free, and says what bec
 - one *unfolds*: it lets broadcasts expand and end;
 - one *feeds*: it claims what is due one batch ahead of the wire, and has it written. The most urgent copy goes first, and when an alarm is
   claimed, ordinary copies that have not begun are handed back at once;
-- one *marks*: what has become of rows is committed by one transaction after the other, without a timer (marks.py).
+- one *marks*: what has become of rows is committed, one batch after the other, without a timer (marks.py).
 
 Rules:
 - A copy is in flight from its first byte until its mark is committed, and at most `window` copies are: a kill duplicates no more.

@@ -131,7 +131,7 @@ class Marks:
                 self.ended(row, Event.RELEASE)
 
     async def commit(self) -> None:
-        """Commit what has come together until now, by one transaction."""
+        """Commit what has come together until now. Saying it twice changes nothing, so several statements may be several transactions."""
         batch = self._results[:]
         by_event: dict[Event, list[_Result]] = {}
         for result in batch:

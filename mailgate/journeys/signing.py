@@ -1,8 +1,7 @@
 """Sign: what goes out leaves with our DKIM signature, where the relay does not put its own on it.
 
-A signature costs thirty times what the rest of a copy costs, and nearly all of it is arithmetic that needs no interpreter. So a batch is
-dealt to two threads, one batch ahead of the wire like the writing itself, and the loop goes on meanwhile. The order of copies says
-nothing: the sender sorts them by lane.
+A signature costs thirty times what the rest of a copy costs, and nearly all of it is arithmetic that needs no interpreter. So copies go
+to two threads, a few at a time and ahead of the wire, and the loop goes on meanwhile.
 
 The key is a file beside the others, `dkim.SELECTOR.pem`: a new key has a new selector, so two of them stand side by side while the DNS
 learns the second one.

@@ -39,7 +39,7 @@ from mailgate.vault import AddressVault, TextVault
 T = TypeVar("T")
 
 _PREPARED_KEPT: Final = 8
-_SIGNED_AHEAD: Final = 3  # slices that are with the signer: one for each of its threads, and one
+_SIGNED_AHEAD: Final = 3  # slices that wait for the signer while the next is made
 _SLICE: Final = 16  # copies that are made in one go: of a broadcast a third of a millisecond, of single letters 1.5
 
 

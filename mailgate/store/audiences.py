@@ -31,8 +31,9 @@ _STAFF_IN_AUDIENCE: Final = """
                  WHERE a.broadcast_id = :broadcast AND a.staff = 1
                    AND (a.school_id IS NULL OR f.scope = s.slug OR f.scope LIKE s.slug || '.%'))
 """
-# Driven by address id, so that a chunk costs what a chunk holds. A contact that came after the confirmation is not in the frozen audience;
-# one that is dated later than now was there before it: the clock has been set back. Ordinary mail leaves paused addresses out.
+# Driven by address id, so that a chunk costs what it walks over: as far as the last of its recipients. A contact that came after the
+# confirmation is not in the frozen audience; one that is dated later than now was there before it: the clock has been set back. Ordinary
+# mail leaves paused addresses out.
 _ADDRESSES: Final = f"""
     SELECT d.id AS address_id
       FROM address d

@@ -64,13 +64,16 @@ class Tally:
     sums: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     begun: float = field(default_factory=time.monotonic)
 
-    def hear(self, said: dict[str, Any]) -> None:
+    def hear(self, said: dict[str, Any]) -> list[str]:
+        """What is wrong and was not known yet."""
         self.deaths += [tuple(death) for death in said.get("deaths", ())]
-        self.faults += [fault for fault in said.get("faults", ()) if fault not in self.faults]
+        new = [fault for fault in said.get("faults", ()) if fault not in self.faults]
         if "kept" in said:
-            self.faults.append(f"kept: {said['kept']}")
+            new.append(f"kept: {said['kept']}")
+        self.faults += new
         for name in ("copies", "recipients", "promises"):
             self.sums[name] += said.get(name, 0)
+        return new
 
     @property
     def pace(self) -> float:
@@ -117,7 +120,8 @@ async def _worker(tally: Tally, folder: Path, arguments: Sequence[str]) -> None:
     assert process.stdout is not None
     try:
         async for line in process.stdout:
-            tally.hear(json.loads(line))
+            for fault in tally.hear(json.loads(line)):
+                say(f"LOST OR WRONG: {fault}")
         if await process.wait() != 0:
             tally.faults.append(f"a worker ended with {process.returncode}; kept: {folder}")
     finally:
