@@ -33,3 +33,11 @@ async def db(db_path: Path) -> AsyncIterator[Db]:
     opened = await Db.open(db_path)
     yield opened
     await opened.close()
+
+
+def keys_on_disk(path: Path) -> list[str]:
+    """What a test has added to `key_check` and another connection sees."""
+    connection = sqlite3.connect(path)
+    found = [row[0] for row in connection.execute("SELECT key FROM key_check ORDER BY key")]
+    connection.close()
+    return found

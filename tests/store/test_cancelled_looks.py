@@ -2,38 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from threading import Event
 
-import pytest
-
 from mailgate.store.db import READERS, Db
-from tests.fixtures_store import make_database
+from tests.fixtures_store import keys_on_disk
 
 ADD = "INSERT INTO key_check (key, proof) VALUES (:key, x'00')"
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return make_database(tmp_path / "mailgate.db")
-
-
-@pytest.fixture
-async def db(path: Path) -> AsyncIterator[Db]:
-    opened = await Db.open(path)
-    yield opened
-    await opened.close()
-
-
-def keys_on_disk(path: Path) -> list[str]:
-    connection = sqlite3.connect(path)
-    found = [row[0] for row in connection.execute("SELECT key FROM key_check ORDER BY key")]
-    connection.close()
-    return found
-
-
-async def test_a_lone_statement_whose_caller_is_gone_is_worked_off_before_the_next_decision_begins(db: Db, path: Path) -> None:
+async def test_a_lone_statement_whose_caller_is_gone_is_worked_off_before_the_next_decision_begins(db: Db, db_path: Path) -> None:
     """Else the loop stands still until the connection is free, and the decision that is undone may take the statement along."""
 
     async def decide() -> None:
@@ -41,7 +19,7 @@ async def test_a_lone_statement_whose_caller_is_gone_is_worked_off_before_the_ne
             await tx.run(ADD, {"key": "b"})
 
     await db._writer.execute("PRAGMA busy_timeout = 300")
-    other = sqlite3.connect(path, isolation_level=None)
+    other = sqlite3.connect(db_path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     lone = asyncio.create_task(db.run(ADD, {"key": "a"}))
     await asyncio.sleep(0.05)
@@ -53,7 +31,7 @@ async def test_a_lone_statement_whose_caller_is_gone_is_worked_off_before_the_ne
     other.close()
     await next_one
     assert lone.cancelled()
-    assert keys_on_disk(path) == ["a", "b"]
+    assert keys_on_disk(db_path) == ["a", "b"]
 
 
 async def test_a_look_whose_caller_is_gone_keeps_its_connection_until_it_is_worked_off(db: Db) -> None:

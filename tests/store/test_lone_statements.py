@@ -2,38 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from mailgate.core.outages import StoreFull
-from mailgate.store import migrate
 from mailgate.store.db import READERS, Db
+from tests.fixtures_store import keys_on_disk
 
 ADD = "INSERT INTO key_check (key, proof) VALUES (:key, :proof)"
 KEYS = "SELECT json_group_array(key) FROM (SELECT key FROM key_check ORDER BY key)"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "mailgate.db"
-    migrate.upgrade(file)
-    return file
-
-
-@pytest.fixture
-async def db(path: Path) -> AsyncIterator[Db]:
-    opened = await Db.open(path)
-    yield opened
-    await opened.close()
-
-
-def keys_on_disk(path: Path) -> list[str]:
-    connection = sqlite3.connect(path)
-    found = [row[0] for row in connection.execute("SELECT key FROM key_check ORDER BY key")]
-    connection.close()
-    return found
 
 
 async def add(db: Db, key: str, size: int = 1) -> int:
@@ -47,14 +25,14 @@ async def traced(db: Db) -> list[str]:
     return said
 
 
-async def test_it_is_on_the_disk_when_it_returns_without_begin_and_commit(db: Db, path: Path) -> None:
+async def test_it_is_on_the_disk_when_it_returns_without_begin_and_commit(db: Db, db_path: Path) -> None:
     said = await traced(db)
     assert await add(db, "a") == 1
-    assert keys_on_disk(path) == ["a"]
+    assert keys_on_disk(db_path) == ["a"]
     assert said == ["INSERT"]
 
 
-async def test_beside_others_it_shares_their_commit(db: Db, path: Path) -> None:
+async def test_beside_others_it_shares_their_commit(db: Db, db_path: Path) -> None:
     said = await traced(db)
 
     async def decide(key: str) -> None:
@@ -63,11 +41,11 @@ async def test_beside_others_it_shares_their_commit(db: Db, path: Path) -> None:
 
     await asyncio.gather(decide("a"), decide("b"), add(db, "c"), decide("d"))
     assert said.count("COMMIT") == 1
-    assert keys_on_disk(path) == ["a", "b", "c", "d"]
+    assert keys_on_disk(db_path) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("brief", [False, True])
-async def test_a_decision_that_comes_while_it_is_under_way_waits_for_it(db: Db, path: Path, brief: bool) -> None:
+async def test_a_decision_that_comes_while_it_is_under_way_waits_for_it(db: Db, db_path: Path, brief: bool) -> None:
     async def decide() -> None:
         async with db.write(brief=brief) as tx:
             assert [row["key"] for row in await tx.fetch("SELECT key FROM key_check")] == ["a"]
@@ -80,10 +58,10 @@ async def test_a_decision_that_comes_while_it_is_under_way_waits_for_it(db: Db, 
     with pytest.raises(LookupError):
         await decide()
     assert await lone == 1
-    assert keys_on_disk(path) == ["a"]  # what was undone took nobody along
+    assert keys_on_disk(db_path) == ["a"]  # what was undone took nobody along
 
 
-async def test_many_of_all_kinds_at_once_are_all_there(db: Db, path: Path) -> None:
+async def test_many_of_all_kinds_at_once_are_all_there(db: Db, db_path: Path) -> None:
     async def decide(number: int) -> None:
         async with db.write(brief=number % 2 == 0) as tx:
             await tx.run(ADD, {"key": f"w{number}", "proof": b"x"})
@@ -94,25 +72,25 @@ async def test_many_of_all_kinds_at_once_are_all_there(db: Db, path: Path) -> No
             group.create_task(decide(number))
             if number % 7 == 0:
                 await asyncio.sleep(0)
-    assert keys_on_disk(path) == sorted([f"{kind}{number}" for kind in "lw" for number in range(60)])
+    assert keys_on_disk(db_path) == sorted([f"{kind}{number}" for kind in "lw" for number in range(60)])
 
 
-async def test_a_full_disk_is_told_and_the_next_one_works(db: Db, path: Path) -> None:
+async def test_a_full_disk_is_told_and_the_next_one_works(db: Db, db_path: Path) -> None:
     (row,) = await db._writer.execute_fetchall("PRAGMA page_count")
     await db._writer.execute(f"PRAGMA max_page_count = {row[0] + 4}")
     with pytest.raises(StoreFull):
         await add(db, "big", 2_000_000)
     await add(db, "small")
-    assert keys_on_disk(path) == ["small"]
+    assert keys_on_disk(db_path) == ["small"]
 
 
-async def test_what_is_wrong_with_it_is_an_error_and_nothing_waits_for_ever(db: Db, path: Path) -> None:
+async def test_what_is_wrong_with_it_is_an_error_and_nothing_waits_for_ever(db: Db, db_path: Path) -> None:
     await add(db, "a")
     with pytest.raises(sqlite3.IntegrityError):
         await add(db, "a")
     async with db.write() as tx:
         await tx.run(ADD, {"key": "b", "proof": b"x"})
-    assert keys_on_disk(path) == ["a", "b"]
+    assert keys_on_disk(db_path) == ["a", "b"]
 
 
 async def test_a_look_gives_its_rows_as_one_value_and_its_connection_back(db: Db) -> None:
