@@ -77,6 +77,7 @@ async def serve(settings: Settings, side: Side) -> None:
             log.info("gate.started", side=side, **ports)
             await stop.wait()
             log.info("gate.stopping")
+            footing.db.hurry()
             if web is not None:
                 await web.stop(_LISTENER_GRACE_S)
             if mail is not None:

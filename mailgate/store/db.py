@@ -33,6 +33,7 @@ from mailgate.store.tx import BriefTx, Params, Row, Statements, Tx
 
 __all__ = ["READERS", "Db", "Params", "Row", "Statements", "Tx"]
 
+_HURRY_MS: Final = 1_000
 GROUP_LIMIT: Final = 64
 READERS: Final = 2
 
@@ -172,6 +173,10 @@ class Db(Statements):
     def _worked_off(self, _: asyncio.Future[int]) -> None:
         self._alone -= 1
         self._nobody_alone.set()
+
+    def hurry(self) -> None:
+        """From the next transaction on wait for other processes that write a second, no longer: we are about to stop."""
+        self._patience_ms = min(self._patience_ms, _HURRY_MS)
 
     async def empty_log(self) -> bool:
         """Bring the write-ahead log into the file and cut it to nothing. False: somebody is reading just now, and nobody waits for that.

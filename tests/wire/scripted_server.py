@@ -1,7 +1,9 @@
 """A small SMTP server that does what it is told, right or wrong, and remembers what it was told."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ class Act(Enum):
     RESET = "reset"  # breaks it
     SILENCE = "silence"  # says nothing for as long as the test lasts
     TLS = "tls"  # 220, and then nothing that is TLS
+    STALL = "stall"  # 220, and then nothing at all
 
 
 Step = str | Act
@@ -135,6 +138,8 @@ class ScriptedServer:
             case Act.HANG_UP:
                 return ""
             case Act.RESET:
+                # Without this the system ends a connection in order unless octets of the peer are left unread.
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
                 return ""
             case Act.SILENCE:
@@ -143,6 +148,10 @@ class ScriptedServer:
             case Act.TLS:
                 writer.write(b"220 go ahead\r\nthis is no handshake\r\n")
                 return "no"
+            case Act.STALL:
+                writer.write(b"220 go ahead\r\n")
+                await self._over.wait()
+                return ""
             case str(text):
                 said = text.removesuffix("(hang up)")
                 writer.write(said.encode("latin-1") + b"\r\n")

@@ -90,6 +90,42 @@ async def test_200_mib_in_one_command_cost_nearly_nothing() -> None:
         assert peak(pid) - before < 2 * MIB
 
 
+RECIPIENTS = [f"RCPT TO:<haishin+{number}@gate.example.jp>\r\n".encode() for number in range(5_000)]
+
+
+async def say_recipients(port: int, at_once: int) -> list[str]:
+    """Name them all, so many at once; the replies up to the end of the connection."""
+    peer = await (await Peer.connect(port)).greeted()
+    assert (await peer.say("MAIL FROM:<a@docomo.ne.jp>")).startswith("250 2.1.0")
+    replies: list[str] = []
+    for first in range(0, len(RECIPIENTS), at_once):
+        peer.send(b"".join(RECIPIENTS[first : first + at_once]))
+        for _ in range(at_once):
+            reply = await peer.reply()
+            if not reply:
+                await peer.leave()
+                return replies
+            replies.append(reply)
+    raise AssertionError("5,000 commands without a mail were answered")
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 5_000], ids=["one by one", "in packets", "in one writing"])
+async def test_5000_recipients_in_one_mail_are_refused_in_words_and_cost_nearly_nothing(at_once: int) -> None:
+    """A hundred are taken, the rest is to come in another mail; who does not listen is sent away, and the next peer is served."""
+    async with a_process(MIB) as (port, pid):
+        await one_mail(port)
+        before = peak(pid)
+        replies = await say_recipients(port, at_once)
+        await one_mail(port)
+        cost = peak(pid) - before
+    codes = [reply[:9] for reply in replies]
+    expected = ["250 2.1.5"] * 100 + ["452 4.5.3"] * 98 + ["421 4.7.0"]  # EHLO and MAIL are two of a hundred commands
+    if at_once == len(RECIPIENTS):  # the end of the connection may overtake the last words to a peer that does not listen
+        expected = expected[: len(codes)]
+    assert codes == expected
+    assert cost < 2 * MIB
+
+
 async def test_500_mails_one_session_each_all_come_in() -> None:
     """The rate is told (pytest -rP) and not asserted: it is the machine's as much as ours."""
     said = f"EHLO a\r\nMAIL FROM:<a@docomo.ne.jp>\r\nRCPT TO:<{BOX}>\r\nDATA\r\nSubject: \r\n\r\n\r\n.\r\nQUIT\r\n".encode()

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from mailgate.core.relay import BEFORE_ANY_COPY, Accepted, Deferred, Phase
 from mailgate.smtp.opening import NextServer, outcome_of
-from tests.wire.relay_tools import CONTENT, a_copy, a_hand, one_outcome
+from tests.wire.relay_tools import CONTENT, IN_A_HURRY, a_copy, a_hand, one_outcome
 from tests.wire.scripted_server import Act, ScriptedServer, Step
 
 OFFER: dict[str, Step] = {"EHLO": "250-relay.example\r\n250-PIPELINING\r\n250 STARTTLS"}
@@ -112,6 +112,16 @@ async def test_no_tls_where_it_is_wanted_is_deferred(always: Mapping[str, Step],
     assert outcome.phase is Phase.TLS
 
 
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("step", [Act.SILENCE, Act.STALL], ids=["at the command", "at the handshake"])
+def test_silence_where_tls_begins_is_deferred_when_patience_ends(step: Step, loop: Any) -> None:
+    always = {**OFFER, "STARTTLS": step}
+    with asyncio.Runner(loop_factory=loop) as runner:
+        outcome = runner.run(one_outcome({}, always=always, patience=IN_A_HURRY))
+    assert isinstance(outcome, Deferred)
+    assert outcome.phase is Phase.TLS
+
+
 LOGIN: dict[str, Any] = {"tls": "none", "username": "gate", "password": "secret"}
 
 
@@ -127,6 +137,15 @@ async def test_a_login_that_fails_puts_the_copy_off(answer: Step) -> None:
     outcome = await one_outcome({}, always={"EHLO": "250-x\r\n250 AUTH PLAIN", "AUTH": answer}, **LOGIN)
     assert isinstance(outcome, Deferred)
     assert outcome.phase is Phase.AUTH
+
+
+@pytest.mark.parametrize("says", [{"AUTH": Act.SILENCE}, {"AUTH": "334 UGFzc3dvcmQ6", "C2VJ": Act.SILENCE}], ids=["name", "password"])
+async def test_silence_at_a_login_is_deferred_when_patience_ends(says: Mapping[str, Step]) -> None:
+    """C2VJ is how the password begins in base64: the second line of the login, and a command to our server."""
+    outcome = await one_outcome({}, always={"EHLO": "250-x\r\n250 AUTH LOGIN", **says}, patience=IN_A_HURRY, **LOGIN)
+    assert isinstance(outcome, Deferred)
+    assert outcome.phase is Phase.AUTH
+    assert outcome.text == "TimeoutError"
 
 
 def test_a_password_is_not_shown() -> None:
