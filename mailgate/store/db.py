@@ -170,7 +170,9 @@ class Db(Statements):
                 raise StoreFull from error
             raise
 
-    def _worked_off(self, _: asyncio.Future[int]) -> None:
+    def _worked_off(self, lone: asyncio.Future[int]) -> None:
+        if not lone.cancelled():
+            lone.exception()  # somebody cancelled may never ask
         self._alone -= 1
         self._nobody_alone.set()
 
