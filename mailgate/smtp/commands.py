@@ -20,10 +20,10 @@ class Commands(SMTP):
         """Nothing that is worth a search."""
         return ()
 
-    async def smtp_HELO(self, hostname: str | None) -> None:  # noqa: N802
+    async def smtp_HELO(self, hostname: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         await self._greet(hostname, replies.helo(self.hostname), extended=False)
 
-    async def smtp_EHLO(self, hostname: str | None) -> None:  # noqa: N802
+    async def smtp_EHLO(self, hostname: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         offers_tls = self.tls_context is not None and not self._is_in_tls()
         size = cast("int", self.data_size_limit)
         await self._greet(hostname, replies.ehlo(self.hostname, size=size, tls=offers_tls), extended=True)
@@ -40,16 +40,16 @@ class Commands(SMTP):
 
     # Nobody learns who is here or what runs here (MR-14), and nobody logs in at this port, in TLS or out of it (MR-13).
 
-    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         await self.push(replies.NOT_VERIFIED)
 
-    async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         await self.push(replies.NOT_IMPLEMENTED)
 
-    async def smtp_HELP(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_HELP(self, arg: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         await self.push(replies.HELP)
 
-    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         await self.push(replies.NOT_IMPLEMENTED)
 
     def _is_in_tls(self) -> bool:

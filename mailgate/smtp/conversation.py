@@ -168,7 +168,7 @@ class Conversation(Commands):
             return read_sender(arg)
         return read_recipient(arg, domain=self.hostname)
 
-    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         """Read the content of a mail and give the mail to the Door."""
         if await self.check_helo_needed():
             return
@@ -226,7 +226,7 @@ class Conversation(Commands):
         self._stop_waiting()
         return None if content.is_too_big else content.whole()
 
-    async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802  aiosmtpd's name for it
         """Go on inside TLS, from the beginning: nothing that was said or sent before is kept (RFC 3207 section 4.2)."""
         if self._is_in_tls():
             await self.push(replies.BAD_SEQUENCE)

@@ -30,14 +30,14 @@ class Hooks:
         """The hooks (smtp.commands)."""
         return _NAMES
 
-    async def handle_MAIL(  # noqa: N802
+    async def handle_MAIL(  # noqa: N802  aiosmtpd's name for it
         self, _server: SMTP, _session: Session, envelope: Envelope, sender: str, options: list[str]
     ) -> str:
         envelope.mail_from = sender
         envelope.mail_options.extend(options)
         return replies.SENDER_OK
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(  # noqa: N802  aiosmtpd's name for it
         self, _server: SMTP, _session: Session, envelope: Envelope, recipient: str, _options: list[str]
     ) -> str:
         if len(envelope.rcpt_tos) >= self._terms.limits.recipients:
