@@ -108,6 +108,10 @@ class Sent:
         return self.row.letter or "broadcast"
 
     @property
+    def octets(self) -> bytes:
+        return self.copy.content
+
+    @property
     def text(self) -> str:
         return text_of(self.copy.content)
 
@@ -367,7 +371,7 @@ class Town:
             return str(row["state"])
 
     def receipt_token(self, outbox_id: int) -> str:
-        return self.links.tags(outbox_id).token(Slot.RECEIPT)
+        return self.links.tokens(outbox_id)[Slot.RECEIPT]
 
 
 async def town_at(path: Path) -> AsyncIterator[Town]:

@@ -23,6 +23,7 @@ from mailgate.core.broadcast import LANE, Kind
 from mailgate.core.delivery import Lane
 from mailgate.core.instants import Instant
 from mailgate.core.readers import Language
+from mailgate.core.returnpath import Tokens
 from mailgate.core.routing import BoxNames
 
 MAX_MAIL: Final = 100_000  # octets, headers and all
@@ -34,7 +35,6 @@ _MAX_SUBJECT: Final = 600
 # What core.addresses makes of a mailbox. A header is no place for anything else: it could hold a line of its own (MR-35).
 _MAILBOX: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]++@[A-Za-z0-9.-]++")
 _WORD: Final = re.compile(r"[A-Za-z0-9._-]++")
-_FOUR_WORDS: Final = re.compile(r"[A-Za-z0-9._-]++(?:/[A-Za-z0-9._-]++){3}")
 # Three ids and our own name: that is all a Feedback-ID has room for.
 _MAX_FEEDBACK: Final = 3
 
@@ -70,14 +70,11 @@ class Envelope:
     """To whom, of which outbox row, when it was first owed, and how its reader is written to.
 
     Raises:
-        ValueError: the recipient is no plain `local@domain`, or a token is empty or no word; the value is not in the text.
+        ValueError: the recipient is no plain `local@domain`; the value is not in the text.
     """
 
     recipient: str
-    bounce_token: str
-    receipt_token: str
-    stop_token: str
-    message_id_token: str
+    tokens: Tokens
     date: Instant
     language: Language = Language.JA
     no_url: bool = False
@@ -85,14 +82,11 @@ class Envelope:
     def __post_init__(self) -> None:
         if _MAILBOX.fullmatch(self.recipient) is None:
             raise ValueError("a recipient is local@domain and nothing more")
-        tokens = f"{self.bounce_token}/{self.receipt_token}/{self.stop_token}/{self.message_id_token}"
-        if _FOUR_WORDS.fullmatch(tokens) is None:
-            raise ValueError("a token is a word of ASCII letters, digits, points, hyphens and underscores")
 
 
 def return_path(house: House, envelope: Envelope) -> str:
     """The envelope sender: where the notices about this mail come back to."""
-    return house.box(house.boxes.bounce, envelope.bounce_token)
+    return house.box(house.boxes.bounce, envelope.tokens.bounce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -277,15 +271,6 @@ class BroadcastText:
     def is_alarm(self) -> bool:
         """True if it overtakes all else, and nobody can stop it."""
         return LANE[self.kind] is Lane.ALARM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class CopyFacts:
-    """What one copy of a broadcast has for itself."""
-
-    envelope: Envelope
-    pupils: tuple[str, ...]  # for whom this address is written to; none for staff
-    link: str | None  # the page with the button; None: no receipt is asked for
 
 
 def fits(*, subject: str, text: str) -> bool:

@@ -10,9 +10,11 @@ not print is too, and it is cut.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from mailgate.core.lines import Lines
 
 MAX_TEXT: Final = 200
 
@@ -35,14 +37,16 @@ class Phase(StrEnum):
 BEFORE_ANY_COPY: Final = frozenset({Phase.CONNECT, Phase.EHLO, Phase.TLS, Phase.AUTH})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(NamedTuple):
     """One mail to one recipient, ready for the wire."""
 
     id: int  # of the outbox row
-    sender: str = field(repr=False)  # envelope
-    recipient: str = field(repr=False)
-    content: bytes = field(repr=False)  # CRLF line ends, not dot-stuffed
+    sender: str  # envelope
+    recipient: str
+    content: Lines  # not dot-stuffed
+
+    def __repr__(self) -> str:
+        return f"Copy(id={self.id})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

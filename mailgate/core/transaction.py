@@ -19,6 +19,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
+from mailgate.core.lines import Lines
 from mailgate.core.relay import Accepted, Copy, Deferred, Outcome, Phase, masked
 from mailgate.core.smtpreply import MAX_REPLY, Kind, code_of, end_of_reply, kind_of, negative, text_of
 
@@ -234,9 +235,9 @@ class Transactions:
         self._mail = None
 
 
-def stuffed(content: bytes) -> bytes:
+def stuffed(content: Lines) -> bytes:
     """The content as it goes over the wire, final dot included (RFC 5321 section 4.5.2)."""
     last_dot = content.rfind(b".")  # base64 has none, so what is left to look through is the headers
     if content.rfind(b"\n.", 0, last_dot + 1) >= 0 or content.startswith(b"."):
-        content = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
-    return content + (b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n")
+        content = Lines((b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:])
+    return content + b".\r\n"

@@ -224,7 +224,7 @@ class Sender:
             return
         now = self._clock.now()
         async with self._db.write() as tx:
-            await outbox.renew_leases(tx, node=self._node, until=later(now, LEASE))
+            await outbox.renew_leases(tx, self._marks.held, node=self._node, until=later(now, LEASE))
             await outbox.free_expired_leases(tx, node=self._node, now=now)
         self._renewed_at = self._clock.monotonic()
 

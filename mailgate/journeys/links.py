@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from mailgate.core import returnpath, tokens
 from mailgate.core.instants import DAY, HOUR, MINUTE, Instant, later
-from mailgate.core.returnpath import Slot, Tags
+from mailgate.core.returnpath import Slot, Tokens
 from mailgate.core.tokens import Expired, Invalid, LinkKeys, Purpose
 
 INVITATION_LIFETIME: Final = 24 * HOUR
@@ -80,9 +80,9 @@ class Links:
         code = tokens.read_short_code(typed)
         return () if code is None else tokens.short_code_indexes(self._keys, code)
 
-    def tags(self, outbox_id: int) -> Tags:
+    def tokens(self, outbox_id: int) -> Tokens:
         """The return-path tokens of an outbox row."""
-        return returnpath.tags(self._ring[-1], outbox_id)
+        return returnpath.tokens(self._ring[-1], outbox_id)
 
     def outbox_id(self, slot: Slot, token: str) -> int | None:
         """The outbox row that a return-path token names, if we made it for that purpose."""

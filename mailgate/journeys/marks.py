@@ -61,6 +61,11 @@ class Marks:
         return fresh
 
     @property
+    def held(self) -> list[int]:
+        """The ids of all rows in hand."""
+        return [*self._held]
+
+    @property
     def is_full(self) -> bool:
         """The window has no place."""
         return len(self._in_flight) >= self._window

@@ -41,14 +41,13 @@ class Ready:
 
     def take(self) -> Copy | None:
         """The most urgent copy, if the window has a place for it."""
-        now = self._clock.now()
         for jobs in self._by_lane.values():
             while jobs and not self._marks.is_full:
                 row, copy = jobs.popleft()
                 self.waiting -= 1
                 if self.waiting == self._low:
                     self._on_low()
-                if row.expires_at > now:
+                if row.expires_at > self._clock.now():
                     self._marks.take_off(row)
                     return copy
                 self._marks.ended(row, Event.EXPIRE)

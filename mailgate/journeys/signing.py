@@ -10,7 +10,6 @@ learns the second one.
 import asyncio
 from asyncio import Future
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -60,5 +59,5 @@ class Signer:
 
     def _sign(self, made: list[Copy | Unmakeable]) -> list[Copy | Unmakeable]:
         return [
-            replace(answer, content=sign(answer.content, self._key)) if isinstance(answer, Copy) else answer for answer in made
+            answer._replace(content=sign(answer.content, self._key)) if isinstance(answer, Copy) else answer for answer in made
         ]

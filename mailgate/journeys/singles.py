@@ -25,7 +25,7 @@ from mailgate.core.letters import (
     Withdrawn,
 )
 from mailgate.core.providers import is_free_provider
-from mailgate.core.returnpath import Slot, Tags
+from mailgate.core.returnpath import Tokens
 from mailgate.journeys.links import UNDO_LIFETIME, Links
 from mailgate.journeys.send import BroadcastView, Send
 from mailgate.store import broadcasts, changes, invitations, kept, people, readers, recovery
@@ -46,7 +46,7 @@ class Singles:
         self._vault = vault
         self._links = links
         self._house = house
-        self._letters: Mapping[str, Callable[[Tx, Claimed, Tags], Awaitable[Letter]]] = {
+        self._letters: Mapping[str, Callable[[Tx, Claimed, Tokens], Awaitable[Letter]]] = {
             "invitation": self._invitation,
             "invitation_code": self._invitation,
             "completion": self._completion,
@@ -63,15 +63,15 @@ class Singles:
             "site_paused": self._site_paused,
         }
 
-    async def letter(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def letter(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         """What a row's letter says.
 
         Raises:
             Nothing: it speaks of something that is gone.
         """
-        return await self._letters[row.letter or ""](tx, row, tags)
+        return await self._letters[row.letter or ""](tx, row, tokens)
 
-    async def _invitation(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _invitation(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         invitation = await self._found(invitations.invitation_by_id(tx, _params(row)["invitation"]))
         code = self._links.short_code(invitation["link_id"])
         return Invitation(
@@ -81,7 +81,7 @@ class Singles:
             page=self._house.public_url,
         )
 
-    async def _completion(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _completion(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         params = _params(row)
         registration = await self._found(people.registration_by_id(tx, params["registration"]))
         contact = await self._found(people.contact_of(tx, registration_id=registration["id"], address_id=row.address_id))
@@ -93,7 +93,7 @@ class Singles:
             entry=_entry(registration),
             label=contact["label"],
             free_mail=is_free_provider(contact["provider"]),
-            receipt_link=self._links.url("k", tags.token(Slot.RECEIPT)),
+            receipt_link=self._links.url("k", tokens.receipt),
             another_link=None if invitation is None else self._invitation_link(invitation),
         )
 
@@ -101,13 +101,13 @@ class Singles:
         token = self._links.invitation_token(invitation["link_id"], Instant(invitation["expires_at"]))
         return self._links.url("j", token)
 
-    async def _joined(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _joined(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         return Joined(_entry(await self._found(people.registration_by_id(tx, _params(row)["registration"]))))
 
-    async def _id_list(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _id_list(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         return IdList(tuple(_entry(entry) for entry in await readers.entries_at(tx, row.address_id)))
 
-    async def _password_link(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _password_link(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         link = await self._found(recovery.password_link_by_id(tx, _params(row)["link"]))
         registration = await self._found(people.registration_by_id(tx, link["registration_id"]))
         token = self._links.password_token(link["link_id"], Instant(link["issued_at"]))
@@ -115,7 +115,7 @@ class Singles:
             entry=_entry(registration), link=self._links.url("reset", token), valid_until=Instant(link["expires_at"])
         )
 
-    async def _address_changed(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _address_changed(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         change = await self._found(changes.change_by_id(tx, _params(row)["change"]))
         registration = await self._found(people.registration_by_id(tx, change["registration_id"]))
         made_at = Instant(change["made_at"])
@@ -130,14 +130,14 @@ class Singles:
             undo_until=later(made_at, UNDO_LIFETIME),
         )
 
-    async def _withdrawn(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _withdrawn(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         return Withdrawn()
 
-    async def _not_read(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _not_read(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         is_registered = bool(await readers.entries_at(tx, row.address_id))
         return NotRead(is_receipt=_params(row)["receipt"], is_registered=is_registered)
 
-    async def _preview(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _preview(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         params = _params(row)
         broadcast = await self._found(broadcasts.broadcast_by_id(tx, params["broadcast"]))
         view: BroadcastView = await self._send.view_as_owed(tx, broadcast, params)
@@ -157,19 +157,19 @@ class Singles:
             lapses_at=view.lapses_at,
         )
 
-    async def _staff_refused(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _staff_refused(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         params = _params(row)
         return StaffRefused(reason=Refusal(params["reason"]), audience=params.get("audience", ""), subject="")
 
-    async def _stopped(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
-        stopped_by = self._links.tags(_params(row)["stopped_by"])
-        return Stopped(self._links.url("stop", stopped_by.token(Slot.STOP)))
+    async def _stopped(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
+        stopped_by = self._links.tokens(_params(row)["stopped_by"])
+        return Stopped(self._links.url("stop", stopped_by.stop))
 
-    async def _for_operator(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _for_operator(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         mail = await self._found(kept.kept_by_id(tx, _params(row)["kept_mail"]))
         return ForOperator(self._vault.open_mail(mail["sealed"], mail["id"]))
 
-    async def _site_paused(self, tx: Tx, row: Claimed, tags: Tags) -> Letter:
+    async def _site_paused(self, tx: Tx, row: Claimed, tokens: Tokens) -> Letter:
         return SitePaused(**_params(row))
 
     async def _found(self, looked_up: Awaitable[Row | None]) -> Row:

@@ -14,16 +14,9 @@ from itertools import chain
 from typing import Final, TypeVar
 
 from mailgate.core.broadcast import Kind
-from mailgate.core.letters import (
-    BroadcastText,
-    CopyFacts,
-    Envelope,
-    House,
-    return_path,
-)
-from mailgate.core.readers import Language
+from mailgate.core.letters import BroadcastText, Envelope, House, return_path
+from mailgate.core.lines import Lines
 from mailgate.core.relay import Copy
-from mailgate.core.returnpath import Slot, Tags
 from mailgate.journeys.links import Links
 from mailgate.journeys.ports import Unmakeable
 from mailgate.journeys.send import Send
@@ -108,11 +101,9 @@ class Writing:
         return [partial(self._broadcast_copy, prepared, row, tuple(names.get(row.id, ()))) for row in rows]
 
     def _broadcast_copy(self, prepared: Prepared, row: Claimed, pupils: tuple[str, ...]) -> Copy:
-        tags = self._links.tags(row.id)
-        envelope = self._envelope(row, tags)
-        link = self._links.url("k", envelope.receipt_token)
-        content = prepared.copy(CopyFacts(envelope=envelope, pupils=pupils, link=link))
-        return self._copy(row, envelope, content)
+        envelope = self._envelope(row)
+        link = self._links.url("k", envelope.tokens.receipt)
+        return self._copy(row, envelope, prepared.copy(envelope, pupils=pupils, link=link))
 
     async def _prepare(self, tx: Tx, broadcast_id: int) -> Prepared:
         known = self._prepared.get(broadcast_id)
@@ -138,30 +129,24 @@ class Writing:
         return prepared
 
     async def _single(self, tx: Tx, row: Claimed) -> Copy | Unmakeable:
-        tags = self._links.tags(row.id)
+        envelope = self._envelope(row)
         try:
-            letter = await self._singles.letter(tx, row, tags)
+            letter = await self._singles.letter(tx, row, envelope.tokens)
         except Nothing:
             return Unmakeable(id=row.id, permanent=True)
-        envelope = self._envelope(row, tags)
         return self._copy(row, envelope, self._writer.write(letter, envelope))
 
-    def _envelope(self, row: Claimed, tags: Tags) -> Envelope:
+    def _envelope(self, row: Claimed) -> Envelope:
         return Envelope(
             recipient=self._vault.open_address(row.sealed, row.address_id),
-            bounce_token=tags.token(Slot.BOUNCE),
-            receipt_token=tags.token(Slot.RECEIPT),
-            stop_token=tags.token(Slot.STOP),
-            message_id_token=tags.token(Slot.MESSAGE_ID),
+            tokens=self._links.tokens(row.id),
             date=row.created_at,
-            language=Language(row.language),
+            language=row.language,
             no_url=row.no_url,
         )
 
-    def _copy(self, row: Claimed, envelope: Envelope, content: bytes) -> Copy:
-        return Copy(
-            id=row.id, sender=return_path(self._house, envelope), recipient=envelope.recipient, content=content
-        )
+    def _copy(self, row: Claimed, envelope: Envelope, content: Lines) -> Copy:
+        return Copy(row.id, return_path(self._house, envelope), envelope.recipient, content)
 
 
 def _in_slices(many: Sequence[T]) -> Iterator[list[T]]:

@@ -20,7 +20,7 @@ from typing import Final
 OCTETS: Final = 57
 CHARACTERS: Final = 76
 
-_MARK: Final = re.compile("\x00([0-9]+)\x00")
+_MARK: Final = re.compile(rb"\x00([0-9]+)\x00")
 
 TEXT: Final = "text/plain; charset=UTF-8"
 MAX_ATTACHED: Final = 64_000
@@ -38,9 +38,27 @@ def wire(text: str) -> bytes:
     return text.replace("\n", "\r\n").encode()
 
 
-def mark(place: int) -> str:
-    """What stands in a laid out text for the copy's own value of that number."""
-    return f"\x00{place}\x00"
+def mark(place: int, *, width: int = 3) -> str:
+    """What stands in a laid out text for the copy's own value of that number; as wide as the value, where lines are folded by it."""
+    return f"\x00{place:0{width - 2}}\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Octets that many mails share, with room for their own values."""
+
+    octets: bytes  # for the % operator
+    places: tuple[int, ...]  # the numbers of the values, as they stand in it
+
+    @classmethod
+    def of(cls, marked: bytes) -> "Layout":
+        """Take the marks out."""
+        shared = _MARK.split(marked)
+        return cls(b"%b".join([each.replace(b"%", b"%%") for each in shared[::2]]), tuple(map(int, shared[1::2])))
+
+    def filled(self, values: Sequence[bytes]) -> bytes:
+        """The octets of one mail."""
+        return self.octets % tuple([values[place] for place in self.places])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +66,19 @@ class Segments:
     """A text that many mails share, up to their own values."""
 
     encoded: bytes  # whole lines of base64
-    rest: bytes  # less than one line of plain octets
-    pieces: tuple[tuple[int, bytes], ...]  # the number of an own value, and the shared octets after it
+    tail: Layout  # from the last shared line that is not whole
 
     @classmethod
     def of(cls, text: str) -> "Segments":
-        """Cut a text at its marks."""
-        first, *others = _MARK.split(text)
-        shared = wire(first)
+        """Cut a text where its own values begin."""
+        marked = wire(text)
+        shared = _MARK.split(marked, 1)[0]
         whole = len(shared) // OCTETS * OCTETS
-        pieces = tuple((int(place), wire(after)) for place, after in zip(others[::2], others[1::2], strict=True))
-        return cls(base64_lines(shared[:whole]), shared[whole:], pieces)
+        return cls(base64_lines(marked[:whole]), Layout.of(marked[whole:]))
 
     def filled(self, values: Sequence[bytes]) -> bytes:
         """The body of one mail."""
-        tail = [self.rest]
-        for place, after in self.pieces:
-            tail += (values[place], after)
-        return self.encoded + base64_lines(b"".join(tail))
+        return self.encoded + base64_lines(self.tail.filled(values))
 
 
 def attachable(content: bytes) -> bytes:

@@ -25,6 +25,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from mailgate.core.lines import Lines
+
 # Each is signed as often as it occurs, and once more.
 _OVERSIGNED: Final = frozenset({b"from", b"to", b"subject", b"date"})
 _SIGNED: Final = (
@@ -105,7 +107,7 @@ def dns_record(key: SigningKey) -> DnsRecord:
     return DnsRecord(f"{key.selector}._domainkey.{key.domain}", f"v=DKIM1; k=rsa; p={_base64(public).decode('ascii')}")
 
 
-def sign(mail: bytes, key: SigningKey) -> bytes:
+def sign(mail: Lines, key: SigningKey) -> Lines:
     """The mail with our signature in front."""
     head, _, body = mail.partition(b"\r\n\r\n")
     found = relaxed_fields(head)
@@ -126,7 +128,7 @@ def sign(mail: bytes, key: SigningKey) -> bytes:
     # What is signed ends with our own line, its value still empty and without a line end (section 3.7). It is relaxed by construction.
     signed.append(b"dkim-signature:" + own.partition(b": ")[2].replace(b"\r\n", b""))
     signature = _base64(key.private.sign(b"".join(signed), _PADDING, _HASH))
-    return b"".join((own, *_folded(signature, used=3), b"\r\n", mail))
+    return Lines(b"".join((own, *_folded(signature, used=3), b"\r\n", mail)))
 
 
 def relaxed_fields(head: bytes) -> dict[bytes, list[bytes]]:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from mailgate.core.broadcast import Kind
 from mailgate.core.instants import SECOND, Instant, to_datetime
-from mailgate.core.letters import BroadcastText, Envelope, House
+from mailgate.core.letters import BroadcastText, House
 from mailgate.core.readers import unlinked
 
 LINE: Final = 78
@@ -97,26 +97,22 @@ def sender(house: House, *, no_url: bool = False) -> str:
     return mailbox("From", unlinked(house.name) if no_url else house.name, house.box(house.boxes.replies)) + "\r\n"
 
 
-def own(house: House, envelope: Envelope, *, zone: ZoneInfo) -> str:
+def own(house: House, *, recipient: str, token: str, date: str) -> str:
     """The lines that say which mail this is, and for whom."""
-    return (
-        f"To: <{envelope.recipient}>\r\n"
-        f"Date: {date(envelope.date, zone)}\r\n"
-        f"Message-ID: <{envelope.message_id_token}@{house.domain}>\r\n"
-    )
+    return f"To: <{recipient}>\r\nDate: {date}\r\nMessage-ID: <{token}@{house.domain}>\r\n"
 
 
-def reply_to(house: House, envelope: Envelope) -> str:
+def reply_to(house: House, token: str) -> str:
     """Makes an empty reply a receipt."""
-    return f"Reply-To: {house.box(house.boxes.receipt, envelope.receipt_token)}\r\n"
+    return f"Reply-To: {house.box(house.boxes.receipt, token)}\r\n"
 
 
-def stop(house: House, envelope: Envelope) -> str:
+def stop(house: House, token: str, *, no_url: bool) -> str:
     """The way out of ordinary mail (RFC 2369, RFC 8058; one click is a URL, and there is none without)."""
-    mailto = f"<mailto:{house.box(house.boxes.stop, envelope.stop_token)}>\r\n"
-    if envelope.no_url:
+    mailto = f"<mailto:{house.box(house.boxes.stop, token)}>\r\n"
+    if no_url:
         return f"List-Unsubscribe: {mailto}"
-    page = f"List-Unsubscribe: <{house.public_url}/stop/{envelope.stop_token}>,"
+    page = f"List-Unsubscribe: <{house.public_url}/stop/{token}>,"
     if len(page) > LINE:
         page = page.replace(" ", "\r\n ", 1)
     return f"{page}\r\n {mailto}List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"

@@ -35,6 +35,7 @@ from mailgate.core.letters import (
     NotRead,
     Stopped,
 )
+from mailgate.core.lines import Lines, lines
 from mailgate.core.readers import Language, unlinked
 from mailgate.letters import headers
 from mailgate.letters.compose import TEXT, Parcel, attachable, base64_lines, wire
@@ -81,11 +82,12 @@ class Writer:
             for language in ((Language.JA,) if letter in TO_STAFF else Language)
         }
 
-    def write(self, letter: Letter, envelope: Envelope) -> bytes:
+    def write(self, letter: Letter, envelope: Envelope) -> Lines:
         """The mail that carries a letter, headers and all.
 
         Raises:
             LetterTooLong: MR-44 would not hold.
+            NotLines: a defect of ours: it could not go over the wire.
         """
         to_staff = isinstance(letter, TO_STAFF)
         language = Language.JA if to_staff else envelope.language
@@ -103,8 +105,13 @@ class Writer:
             body = base64_lines(wire(text))
         head = [
             headers.sender(self._house, no_url=no_url),
-            headers.own(self._house, envelope, zone=self._zone),
-            headers.reply_to(self._house, envelope) if isinstance(letter, _ANSWERED) else "",
+            headers.own(
+                self._house,
+                recipient=envelope.recipient,
+                token=envelope.tokens.message_id,
+                date=headers.date(envelope.date, self._zone),
+            ),
+            headers.reply_to(self._house, envelope.tokens.receipt) if isinstance(letter, _ANSWERED) else "",
             headers.header("Subject", subject) + "\r\n",
             kind,
             headers.automatic(reply=isinstance(letter, _REPLIES)),
@@ -113,7 +120,7 @@ class Writer:
         mail = "".join(head).encode("ascii") + body
         if len(mail) >= MAX_MAIL:
             raise LetterTooLong(letter.name, len(mail))
-        return mail
+        return lines(mail)
 
     def prepare(self, broadcast: BroadcastText) -> Prepared:
         """Write a broadcast as far as its copies share it.

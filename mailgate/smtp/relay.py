@@ -12,7 +12,6 @@
 
 import asyncio
 import contextlib
-import io
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +27,7 @@ from mailgate.smtp.opening import FAULTS, NextServer, Opened, Opening, Patience,
 
 log = structlog.get_logger()
 
+_NOT_OURS: Final = Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text="the envelope is not one that we send")
 _CUTTING_S: Final = 1.0  # transports say within a turn of the loop that they are closed
 
 
@@ -112,12 +112,11 @@ class SmtpRelay:
         if self._source is None or self._closing or self._is_paced():
             return None
         while (copy := self._source.take()) is not None:
-            fault = unfit(copy)
-            if fault is None:
+            if is_spec(copy.sender) and is_spec(copy.recipient):
                 if self._pace is not None:
                     self._pace.spend(self._loop.time())
                 return copy
-            self.ended(copy, Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text=fault))
+            self.ended(copy, _NOT_OURS)
         return None
 
     def _is_paced(self) -> bool:
@@ -263,17 +262,3 @@ class SmtpRelay:
     def _end_of_something(self) -> None:
         if self._closing and not self._open and not self._tasks:
             self._all_shut.set()
-
-
-def unfit(copy: Copy) -> str | None:
-    """Why a copy is not one to put on the wire, or None."""
-    if not (is_spec(copy.sender) and is_spec(copy.recipient)):
-        return "the envelope is not one that we send"
-    line_ends = io.IncrementalNewlineDecoder(None, translate=False)  # sees in one pass which kinds there are
-    try:
-        line_ends.decode(copy.content.decode("ascii"), final=True)
-    except UnicodeDecodeError:
-        return "the content is not ASCII"
-    if line_ends.newlines not in (None, "\r\n"):
-        return "a line of the content does not end in CRLF"
-    return None

@@ -11,10 +11,12 @@ claimed like others and then marked: no attempt is ever due after its row's end 
 
 import json
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple  # Any: a value of a row
 
 from mailgate.core.delivery import Event, Lane, State
 from mailgate.core.instants import Instant
+from mailgate.core.readers import Language
 from mailgate.store.db import Row, Statements, Tx
 
 
@@ -27,13 +29,12 @@ class Claimed(NamedTuple):
     params: str | None  # JSON as it is stored: one that cannot be read stops its own row and not the claim
     address_id: int
     sealed: bytes  # the address
-    site: str  # of the address
     lane: Lane
     created_at: Instant
     expires_at: Instant
     attempt: int
     faults: int = 0
-    language: str = "ja"  # of the address, as the next one
+    language: Language = Language.JA  # of the address, as the next one
     no_url: bool = False
 
 
@@ -51,7 +52,8 @@ class Mark(NamedTuple):
 
 
 _DUE_IN_LANE: Final = """
-    SELECT * FROM (SELECT o.*, a.sealed, a.site, a.language, a.no_url
+    SELECT * FROM (SELECT o.id, o.broadcast_id, o.letter, o.params, o.address_id, a.sealed, o.lane, o.created_at, o.expires_at,
+                          o.attempt, o.faults, a.language, a.no_url, o.due_at
                      FROM outbox o JOIN address a ON a.id = o.address_id
                     WHERE o.state = 'pending' AND o.lane = {lane} AND o.due_at <= :now
                       AND (o.broadcast_id IS NULL
@@ -62,7 +64,7 @@ _DUE_IN_LANE: Final = """
 """
 _DUE: Final = """
     SELECT json_group_array(json_array(
-               id, broadcast_id, letter, params, address_id, hex(sealed), site, lane, created_at, expires_at, attempt, faults,
+               id, broadcast_id, letter, params, address_id, hex(sealed), lane, created_at, expires_at, attempt, faults,
                language, no_url, due_at))
       FROM ({lanes})
 """
@@ -74,6 +76,8 @@ _LEASED: Final = """
     SELECT json_group_array(id) FROM outbox
      WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_node = :node
 """
+# Leases are looked for at a start and every few minutes. An index of their own would cost each copy more than that: into it and out of it.
+_LEASED_AMONG_OPEN: Final = "outbox INDEXED BY outbox_open WHERE state IN ('pending', 'leased') AND state = 'leased'"
 
 # Out of a lease and not handed over: owed again, unless its broadcast was cancelled meanwhile.
 _OWED_AGAIN: Final = """
@@ -90,7 +94,9 @@ _ANSWERED: Final = """
     phase = mark.value ->> 1, reply_code = mark.value ->> 2, enhanced = mark.value ->> 3, reply_text = mark.value ->> 4
 """
 _MARKED: Final = "json_each(:marks) AS mark WHERE outbox.id = mark.value ->> 0"
+_TURN: Final = itemgetter(6, 13, 0)  # lane, due_at, id
 _LANES: Final = tuple(Lane)
+_LANGUAGES: Final = {language.value: language for language in Language}
 
 
 async def enqueue_letter(
@@ -128,7 +134,7 @@ async def due(tx: Statements, *, now: Instant, limit: int, lanes: Sequence[Lane]
     """
     due_in_lanes = " UNION ALL ".join([_DUE_IN_LANE.format(lane=int(lane)) for lane in lanes])
     rows = await tx.packed(_DUE.format(lanes=due_in_lanes), {"now": now, "limit": limit})
-    rows.sort(key=_turn)
+    rows.sort(key=_TURN)
     return [_claimed(row) for row in rows[:limit]]
 
 
@@ -142,18 +148,21 @@ async def claim(tx: Statements, rows: Sequence[Claimed], *, now: Instant, until:
     return [row for row in rows if row.id in kept]
 
 
-async def renew_leases(tx: Tx, *, node: str, until: Instant) -> int:
+async def renew_leases(tx: Tx, ids: Iterable[int], *, node: str, until: Instant) -> int:
     """Keep what a node has; how many."""
     return await tx.run(
-        "UPDATE outbox SET leased_until = :until WHERE state = 'leased' AND lease_node = :node",
-        {"node": node, "until": until},
+        """
+        UPDATE outbox SET leased_until = :until
+         WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_node = :node
+        """,
+        {"ids": json.dumps([*ids]), "node": node, "until": until},
     )
 
 
 async def free_leases(tx: Tx, *, node: str, now: Instant) -> int:
     """Take back what an earlier run of this very node left; how many."""
     return await tx.run(
-        f"UPDATE outbox SET {_OWED_AGAIN} WHERE state = 'leased' AND lease_node = :node",
+        f"UPDATE outbox SET {_OWED_AGAIN} WHERE id IN (SELECT id FROM {_LEASED_AMONG_OPEN} AND lease_node = :node)",
         {"node": node, "now": now},
     )
 
@@ -163,7 +172,7 @@ async def free_expired_leases(tx: Tx, *, node: str, now: Instant) -> int:
     return await tx.run(
         f"""
         UPDATE outbox SET {_OWED_AGAIN}
-         WHERE state = 'leased' AND leased_until <= :now AND lease_node <> :node
+         WHERE id IN (SELECT id FROM {_LEASED_AMONG_OPEN} AND leased_until <= :now AND lease_node <> :node)
         """,
         {"node": node, "now": now},
     )
@@ -279,11 +288,7 @@ async def notice(
 
 def _claimed(row: list[Any]) -> Claimed:
     row[5] = bytes.fromhex(row[5])
-    row[7] = _LANES[row[7]]
-    row[13] = row[13] == 1
-    del row[14:]
-    return Claimed._make(row)
-
-
-def _turn(row: list[Any]) -> tuple[int, int, int]:
-    return row[7], row[14], row[0]  # lane, due_at, id
+    row[6] = _LANES[row[6]]
+    row[11] = _LANGUAGES[row[11]]
+    row[12] = row[12] == 1
+    return Claimed._make(row[:13])

@@ -273,7 +273,6 @@ CREATE TABLE outbox (
     UNIQUE (broadcast_id, address_id)
 ) STRICT;
 CREATE INDEX outbox_owed ON outbox (lane, due_at, id) WHERE state = 'pending';
-CREATE INDEX outbox_leased ON outbox (leased_until) WHERE state = 'leased';
 CREATE INDEX outbox_open ON outbox (broadcast_id) WHERE state IN ('pending', 'leased');
 CREATE INDEX outbox_by_address ON outbox (address_id);
 CREATE INDEX outbox_by_letter ON outbox (letter, created_at) WHERE letter IS NOT NULL;

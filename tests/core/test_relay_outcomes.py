@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailgate.core.lines import lines
 from mailgate.core.relay import BEFORE_ANY_COPY, MAX_TEXT, Copy, Phase, enhanced_of, masked
 
 MASKED = [
@@ -84,7 +85,10 @@ def test_the_enhanced_code_stands_first_or_not_at_all(text: str, enhanced: str |
 
 def test_a_copy_and_its_outcomes_show_no_address() -> None:
     copy = Copy(
-        id=7, sender="b+token@gate.example", recipient="a..b@docomo.example", content=b"To: a..b@docomo.example\r\n"
+        id=7,
+        sender="b+token@gate.example",
+        recipient="a..b@docomo.example",
+        content=lines(b"To: a..b@docomo.example\r\n"),
     )
     assert repr(copy) == "Copy(id=7)"
 

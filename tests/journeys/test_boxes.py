@@ -352,7 +352,7 @@ async def test_a_reply_that_says_which_mail_it_answers_confirms_that_one(town: T
 async def test_another_mails_message_id_or_a_forged_one_confirms_no_copy(town: Town) -> None:
     await a_family(town)
     copy = await a_broadcast(town)
-    token = town.links.tags(copy.row.id).token(Slot.RECEIPT)
+    token = town.links.tokens(copy.row.id)[Slot.RECEIPT]
     for sender in ("stranger@ezweb.ne.jp", "another@ezweb.ne.jp"):
         await ask(town, "renraku", sender, content=f"In-Reply-To: <{token}@gate.example.jp>")
         await ask(town, "renraku", sender, content="In-Reply-To: <a@gate.example.jp>")
@@ -424,9 +424,9 @@ async def test_thanks_from_another_address_confirm_and_are_not_answered(town: To
 async def test_a_machine_and_a_forged_token_confirm_and_stop_nothing(town: Town, box: str) -> None:
     await a_family(town)
     copy = await a_broadcast(town)
-    tags = town.links.tags(copy.row.id)
-    right = tags.token(Slot.RECEIPT if box == "k" else Slot.STOP)
-    wrong = tags.token(Slot.STOP if box == "k" else Slot.RECEIPT)
+    tokens = town.links.tokens(copy.row.id)
+    right = tokens[Slot.RECEIPT if box == "k" else Slot.STOP]
+    wrong = tokens[Slot.STOP if box == "k" else Slot.RECEIPT]
     assert await ask(town, f"{box}+{right}", content="Auto-Submitted: auto-generated") == []
     assert await ask(town, f"{box}+{wrong}") == []
     assert await ask(town, f"{box}+x") == []

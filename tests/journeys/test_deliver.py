@@ -16,6 +16,7 @@ from mailgate.core.broadcast import Kind
 from mailgate.core.broadcast import State as BroadcastState
 from mailgate.core.delivery import TERMINAL, Event, Lane, State
 from mailgate.core.instants import DAY, HOUR, MINUTE, SECOND, later
+from mailgate.core.lines import lines
 from mailgate.core.outages import StoreFull
 from mailgate.core.relay import CUT, Copy, Deferred, Outcome, Phase, Refused
 from mailgate.journeys.deliver import Sender
@@ -117,7 +118,7 @@ class AnExpander:
 
 
 def a_copy(id_: int) -> Copy:
-    return Copy(id=id_, sender="b+token@gate.example", recipient=f"r{id_}@docomo.example", content=b"\r\n")
+    return Copy(id=id_, sender="b+token@gate.example", recipient=f"r{id_}@docomo.example", content=lines(b"\r\n"))
 
 
 class Bench:

@@ -132,8 +132,8 @@ async def test_two_addresses_of_one_child_get_a_copy_each_and_nobody_sees_the_ot
     await city.expanded()
     first, second = await city.sent()
     assert {first.to, second.to} == {"haha@docomo.ne.jp", "chichi@docomo.ne.jp"}
-    assert second.to.encode() not in first.copy.content
-    assert first.to.encode() not in second.copy.content
+    assert second.to.encode() not in first.octets
+    assert first.to.encode() not in second.octets
 
 
 async def test_a_child_who_registered_meanwhile_is_not_named(city: Town) -> None:

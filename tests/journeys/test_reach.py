@@ -108,7 +108,7 @@ async def test_tokens_that_are_none_show_and_confirm_nothing(town: Town) -> None
     copy = await a_copy(town)
     genuine = copy.token("k")
     foreign = Town(town.path, town.db, some_keys(links=(a_key("foreign"),)), town.clock)
-    others = [town.links.tags(copy.row.id).token(slot) for slot in Slot if slot is not Slot.RECEIPT]
+    others = [town.links.tokens(copy.row.id)[slot] for slot in Slot if slot is not Slot.RECEIPT]
     made = [foreign.receipt_token(copy.row.id), town.receipt_token(999)]
     for token in ["", genuine[:-1], genuine + "a", "x" * 5000, "学校", *made, *others]:
         assert await town.reach.copy(token) is None

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailgate.cli import main
+from mailgate.core.lines import Lines, lines
 from mailgate.core.relay import Copy
 from mailgate.journeys.ports import Unmakeable
 from mailgate.journeys.signing import Signer, key_file, load_signing_key
@@ -21,7 +22,9 @@ from tests.journeys.acts import a_gate, done, enrol, register, send
 from tests.journeys.gate import DOMAIN, Gate
 from tests.journeys.sink import Sink
 
-MAIL = b"From: renraku@gate.example.jp\r\nSubject: a\r\n\r\n%d\r\n"
+
+def a_mail(number: int) -> Lines:
+    return lines(b"From: renraku@gate.example.jp\r\nSubject: a\r\n\r\n%d\r\n" % number)
 
 
 def a_folder(folder: Path, *, selector: str = "") -> Path:
@@ -97,7 +100,7 @@ def test_the_command_makes_a_key_that_nobody_else_can_read_and_its_record(tmp_pa
     }
     assert all(len(string) <= 255 for string in told["strings"])
     key = load_signing_key(tmp_path / "keys", domain=DOMAIN, selector="mailgate")
-    assert dkimpy.verify(sign(MAIL % 1, key), dnsfunc=lambda name, timeout: told["value"].encode())
+    assert dkimpy.verify(sign(a_mail(1), key), dnsfunc=lambda name, timeout: told["value"].encode())
 
 
 def test_the_command_run_again_makes_nothing_and_prints_the_same(tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_without_a_folder_of_keys_nothing_is_made(tmp_path: Path) -> None:
 
 
 def a_copy(number: int) -> Copy:
-    return Copy(id=number, sender="b+x@gate.example.jp", recipient="a..b@docomo.ne.jp", content=MAIL % number)
+    return Copy(id=number, sender="b+x@gate.example.jp", recipient="a..b@docomo.ne.jp", content=a_mail(number))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
@@ -173,7 +176,7 @@ async def test_each_copy_of_a_batch_is_signed_and_nothing_else_of_it_changes(cou
     assert sorted(answer.id for answer in signed) == [-1, *range(count)]
     for answer in signed:
         if isinstance(answer, Copy):
-            assert answer.content == sign(MAIL % answer.id, key)
+            assert answer.content == sign(a_mail(answer.id), key)
             assert (answer.sender, answer.recipient) == ("b+x@gate.example.jp", "a..b@docomo.ne.jp")
 
 

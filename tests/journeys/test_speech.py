@@ -12,14 +12,14 @@ def speech_of(house: House) -> Speech:
 
 async def test_the_links_of_a_mail_speak_the_language_of_its_address(house: House) -> None:
     speech, copy = speech_of(house), await house.a_copy(MOTHER)
-    tags = house.links.tags(copy)
-    assert await speech.of_copy(tags.token(Slot.RECEIPT)) == "ja"
+    tokens = house.links.tokens(copy)
+    assert await speech.of_copy(tokens[Slot.RECEIPT]) == "ja"
     await house.change("UPDATE address SET language = 'easy'")
-    assert await speech.of_copy(tags.token(Slot.RECEIPT)) == "easy"
-    assert await speech.of_stop(tags.token(Slot.STOP)) == "easy"
-    assert await speech.of_stop(tags.token(Slot.RECEIPT)) is None  # made for something else
+    assert await speech.of_copy(tokens[Slot.RECEIPT]) == "easy"
+    assert await speech.of_stop(tokens[Slot.STOP]) == "easy"
+    assert await speech.of_stop(tokens[Slot.RECEIPT]) is None  # made for something else
     await house.change("UPDATE outbox SET address_id = NULL")
-    assert await speech.of_copy(tags.token(Slot.RECEIPT)) is None
+    assert await speech.of_copy(tokens[Slot.RECEIPT]) is None
 
 
 async def test_the_links_of_a_registration_speak_its_language(house: House) -> None:
@@ -40,7 +40,7 @@ async def test_a_link_that_does_not_open_has_no_language(house: House) -> None:
     speech = speech_of(house)
     for ask in (speech.of_copy, speech.of_stop, speech.of_reset, speech.of_undo):
         assert await ask("x") is None
-    unknown = house.links.tags(9_999)
-    assert await speech.of_copy(unknown.token(Slot.RECEIPT)) is None
+    unknown = house.links.tokens(9_999)
+    assert await speech.of_copy(unknown.receipt) is None
     assert await speech.of_reset(house.links.password_token(bytes(15), house.clock.now())) is None
     assert await speech.of_undo(house.links.undo_token(bytes(15), house.clock.now())) is None

@@ -146,15 +146,15 @@ async def test_no_mail_of_a_stranger_stops_the_loop_for_a_tenth_of_a_second(town
     await town.confirmed("kita-es", subject="【緊急連絡】休業")
     await town.expanded()
     (copy,) = await town.sent()
-    tags = town.links.tags(copy.row.id)
+    tokens = town.links.tokens(copy.row.id)
     listener = Listener(town.inbox, Limits(), hostname=DOMAIN, tls=None, clock=town.clock)
     (port,) = await listener.start([("127.0.0.1", 0)])
     way = Way(town, port)
     boxes = {
         "touroku": WRITER,
         "renraku": WRITER,
-        f"k+{tags.token(Slot.RECEIPT)}": WRITER,
-        f"b+{tags.token(Slot.BOUNCE)}": "",
+        f"k+{tokens[Slot.RECEIPT]}": WRITER,
+        f"b+{tokens[Slot.BOUNCE]}": "",
         "haishin+kita-es": TEACHER,
         "postmaster": WRITER,
     }

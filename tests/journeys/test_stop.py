@@ -23,7 +23,7 @@ async def copy(town: Town) -> Sent:
 
 
 def stop_token(town: Town, sent: Sent) -> str:
-    return town.links.tags(sent.row.id).token(Slot.STOP)
+    return town.links.tokens(sent.row.id)[Slot.STOP]
 
 
 async def sent_to(town: Town, subject: str) -> list[str]:
@@ -70,7 +70,7 @@ async def test_a_stop_is_for_the_address_whichever_mail_it_came_from(town: Town,
 async def test_tokens_that_are_none_do_nothing(town: Town, copy: Sent) -> None:
     genuine = stop_token(town, copy)
     foreign = Town(town.path, town.db, some_keys(links=(a_key("foreign"),)), town.clock)
-    others = [town.links.tags(copy.row.id).token(slot) for slot in Slot if slot is not Slot.STOP]
+    others = [town.links.tokens(copy.row.id)[slot] for slot in Slot if slot is not Slot.STOP]
     for token in ["", genuine[:-1], genuine + "a", "x" * 5000, "学校", stop_token(foreign, copy), *others]:
         assert await town.stop.paused(token) is None
         assert not await town.stop.pause(token)
@@ -79,7 +79,7 @@ async def test_tokens_that_are_none_do_nothing(town: Town, copy: Sent) -> None:
 
 
 async def test_a_token_of_a_mail_that_is_not_there_any_more_does_nothing(town: Town) -> None:
-    token = town.links.tags(999).token(Slot.STOP)
+    token = town.links.tokens(999)[Slot.STOP]
     assert await town.stop.paused(token) is None
     assert not await town.stop.pause(token)
     assert not await town.stop.resume(token)

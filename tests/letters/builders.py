@@ -11,7 +11,6 @@ from mailgate.core.letters import (
     AddressChanged,
     BroadcastText,
     Completion,
-    CopyFacts,
     Entry,
     Envelope,
     ForOperator,
@@ -30,6 +29,9 @@ from mailgate.core.letters import (
     ToGuardian,
     Withdrawn,
 )
+from mailgate.core.lines import Lines
+from mailgate.core.returnpath import Tokens
+from mailgate.letters.prepared import Prepared
 from mailgate.letters.writer import Writer
 from mailgate.places import folder
 
@@ -47,10 +49,7 @@ HOUSE = House(
 
 ENVELOPE = Envelope(
     recipient="a..b@docomo.ne.jp",
-    bounce_token="bbbbbbbbbbbbbbbbbbbbbbbbbb",
-    receipt_token="kkkkkkkkkkkkkkkkkkkkkkkkkk",
-    stop_token="ssssssssssssssssssssssssss",
-    message_id_token="mmmmmmmmmmmmmmmmmmmmmmmmmm",
+    tokens=Tokens(bounce="b" * 26, receipt="k" * 26, stop="s" * 26, message_id="m" * 26),
     date=NOW,
 )
 
@@ -66,7 +65,7 @@ COMPLETION = Completion(
     entry=ENTRY,
     label="母のスマホ",
     free_mail=True,
-    receipt_link=f"{PAGES}/k/{ENVELOPE.receipt_token}",
+    receipt_link=f"{PAGES}/k/{ENVELOPE.tokens.receipt}",
     another_link=f"{PAGES}/j/AAECAwQFBgcICQoLDA0O",
 )
 JOINED = Joined(ENTRY)
@@ -97,7 +96,7 @@ PREVIEW = Preview(
     link=f"{PAGES}/send/AAECAwQFBgcICQoLDA0O",
     lapses_at=Instant(NOW + DAY),
 )
-STOPPED = Stopped(f"{PAGES}/stop/{ENVELOPE.stop_token}")
+STOPPED = Stopped(f"{PAGES}/stop/{ENVELOPE.tokens.stop}")
 ORIGINAL = b"From: someone@example.com\r\nSubject: hello\r\n\r\nPlease look.\r\n"
 FOR_OPERATOR = ForOperator(ORIGINAL)
 SITE_PAUSED = SitePaused(site="softbank", sent=1240, unknown=87)
@@ -110,11 +109,8 @@ BROADCAST = BroadcastText(
     list_key="kita-es",
     feedback=("7", "kita-es"),
 )
-FACTS = CopyFacts(
-    envelope=ENVELOPE,
-    pupils=("北 花子", "北 太郎"),
-    link=f"{PAGES}/k/{ENVELOPE.receipt_token}",
-)
+PUPILS = ("北 花子", "北 太郎")
+LINK = f"{PAGES}/k/{ENVELOPE.tokens.receipt}"
 
 TO_GUARDIAN: tuple[ToGuardian, ...] = (
     *(INVITATION, COMPLETION, JOINED, ID_LIST, PASSWORD_LINK, ADDRESS_CHANGED, WITHDRAWN, NOT_READ, STOPPED),
@@ -130,6 +126,13 @@ SINGLE: tuple[Letter, ...] = (*TO_GUARDIAN, *TO_STAFF)
 
 def a_writer(house: House = HOUSE) -> Writer:
     return Writer(house, folder("templates"))
+
+
+def copied(
+    prepared: Prepared, envelope: Envelope = ENVELOPE, *, pupils: tuple[str, ...] = PUPILS, link: str | None = LINK
+) -> Lines:
+    """A copy for the reader and about the pupils of these tests, but for what is said to be otherwise."""
+    return prepared.copy(envelope, pupils=pupils, link=link)
 
 
 def read(mail: bytes) -> EmailMessage:

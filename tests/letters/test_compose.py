@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailgate.letters.compose import MAX_ATTACHED, OCTETS, Parcel, Segments, attachable, base64_lines, mark, wire
+from mailgate.letters.compose import (
+    MAX_ATTACHED,
+    OCTETS,
+    Layout,
+    Parcel,
+    Segments,
+    attachable,
+    base64_lines,
+    mark,
+    wire,
+)
 
 OWN = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=80)
 
@@ -37,7 +47,8 @@ def test_a_copy_is_the_shared_text_and_its_own_whatever_is_left_over(
     shared = "x" * (whole * OCTETS + left_over)
     tail = "".join(mark(place) + text for place in range(1, len(names) + 1))
     segments = Segments.of(f"{shared}{mark(0)}\n{tail}")
-    assert len(segments.rest) == left_over
+    assert len(segments.encoded) == whole * 78
+    assert segments.tail.octets.partition(b"%b")[0] == b"x" * left_over
     body = segments.filled([value.encode() for value in (link, *names)])
     check_base64(body)
     told = base64.b64decode(body.replace(b"\r\n", b""), validate=True)
@@ -60,6 +71,32 @@ def test_what_two_copies_share_is_encoded_once() -> None:
     one, other = segments.filled([b"a"]), segments.filled([b"b"])
     assert one[: len(segments.encoded)] == other[: len(segments.encoded)] == segments.encoded
     assert len(one) - len(segments.encoded) < 100
+
+
+SHARED = st.lists(st.sampled_from([b"%", b"%b", b"%%", b"%s", b"%(a)b", b"a", b"0", b"\r\n", b"\xe3"]), max_size=6).map(b"".join)
+FILLED = st.lists(st.sampled_from([b"%", b"%b", b"%%", b"\x000\x00", b"\x00", b"7", b"\r\n", b"\xe3"]), max_size=5).map(b"".join)
+
+
+@settings(max_examples=500)
+@given(
+    values=st.lists(FILLED, min_size=1, max_size=12),
+    start=SHARED,
+    rest=st.lists(st.tuples(st.integers(min_value=0, max_value=11), st.integers(min_value=3, max_value=30), SHARED), max_size=8),
+)
+def test_a_layout_filled_is_what_it_shares_with_each_value_in_its_place_untouched(
+    values: list[bytes], start: bytes, rest: list[tuple[int, int, bytes]]
+) -> None:
+    places = [(place % len(values), width, shared) for place, width, shared in rest]
+    layout = Layout.of(start + b"".join(mark(place, width=width).encode() + shared for place, width, shared in places))
+    assert layout.filled(values) == start + b"".join(values[place] + shared for place, _, shared in places)
+    assert layout.places == tuple(place for place, _, _ in places)
+
+
+@pytest.mark.parametrize("width", [3, 4, 26, 78])
+@pytest.mark.parametrize("place", [0, 3, 9])
+def test_a_mark_is_as_wide_as_the_value_it_stands_for(place: int, width: int) -> None:
+    assert len(mark(place, width=width)) == width
+    assert Layout.of(mark(place, width=width).encode()) == Layout(b"%b", (place,))
 
 
 def test_lines_end_on_the_wire_as_mail_ends_them() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mailgate.core.broadcast import Kind
 from mailgate.core.letters import MAX_MAIL, ForOperator
+from mailgate.core.lines import Lines, lines
 from mailgate.letters.dkim import (
     BITS,
     BadKey,
@@ -26,7 +27,7 @@ from mailgate.letters.dkim import (
     relaxed_fields,
     sign,
 )
-from tests.letters.builders import BROADCAST, ENVELOPE, FACTS, HOUSE, PREVIEW, SINGLE, a_writer
+from tests.letters.builders import BROADCAST, ENVELOPE, HOUSE, PREVIEW, SINGLE, a_writer, copied
 
 WRITER = a_writer()
 
@@ -45,9 +46,9 @@ def verifies(mail: bytes, *records: DnsRecord) -> bool:
     return bool(dkimpy.verify(mail, dnsfunc=lambda name, timeout: txt.get(name)))
 
 
-def copy_of(kind: Kind = Kind.NOTICE, *, subject: str = BROADCAST.subject, text: str = BROADCAST.text) -> bytes:
+def copy_of(kind: Kind = Kind.NOTICE, *, subject: str = BROADCAST.subject, text: str = BROADCAST.text) -> Lines:
     """A broadcast's copy with other words."""
-    return WRITER.prepare(replace(BROADCAST, kind=kind, subject=subject, text=text)).copy(FACTS)
+    return copied(WRITER.prepare(replace(BROADCAST, kind=kind, subject=subject, text=text)))
 
 
 def tags_of(mail: bytes) -> dict[str, str]:
@@ -61,7 +62,7 @@ HOSTILE = b"Subject: \t a\r\nX:\r\n\r\n two  blanks \t\r\n.\r\n..\r\n \r\n\t\r\n
 MAILS = {
     **{f"{letter.name} {getattr(letter, 'reason', '')}".strip(): WRITER.write(letter, ENVELOPE) for letter in SINGLE},
     **{f"broadcast {kind}": copy_of(kind) for kind in Kind},
-    "broadcast to staff": WRITER.prepare(BROADCAST).copy(replace(FACTS, pupils=(), link=None)),
+    "broadcast to staff": copied(WRITER.prepare(BROADCAST), pupils=(), link=None),
     "plain recipient": WRITER.write(SINGLE[0], replace(ENVELOPE, recipient="taro@example.com")),
     **{
         f"dotted recipient {local}": WRITER.write(SINGLE[0], replace(ENVELOPE, recipient=f"{local}@docomo.ne.jp"))
@@ -76,7 +77,7 @@ MAILS = {
     "trailing blank lines": copy_of(text="あすは休業とします。\n\n\n\n"),
     "handed on with blanks and trailing blank lines": WRITER.write(ForOperator(HOSTILE), ENVELOPE),
     "handed on and empty": WRITER.write(ForOperator(b""), ENVELOPE),
-    "a house with a long name": a_writer(replace(HOUSE, name="潮見市立学校メール配信サービス" * 3)).prepare(BROADCAST).copy(FACTS),
+    "a house with a long name": copied(a_writer(replace(HOUSE, name="潮見市立学校メール配信サービス" * 3)).prepare(BROADCAST)),
 }
 EVERY_MAIL = pytest.mark.parametrize("mail", MAILS.values(), ids=list(MAILS))
 NOTICE = MAILS["broadcast notice"]
@@ -84,14 +85,14 @@ SIGNED_NOTICE = sign(NOTICE, KEY)
 
 
 @EVERY_MAIL
-def test_every_mail_we_send_verifies(mail: bytes) -> None:
+def test_every_mail_we_send_verifies(mail: Lines) -> None:
     signed = sign(mail, KEY)
     assert verifies(signed)
     assert signed.endswith(b"\r\n" + mail)
 
 
 @EVERY_MAIL
-def test_a_signature_is_short_lines_of_ascii(mail: bytes) -> None:
+def test_a_signature_is_short_lines_of_ascii(mail: Lines) -> None:
     own = sign(mail, KEY).removesuffix(mail)
     assert own.startswith(b"DKIM-Signature: ")
     assert own.endswith(b"\r\n")
@@ -101,10 +102,10 @@ def test_a_signature_is_short_lines_of_ascii(mail: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [b"Reply-To", b"MIME-Version", b"Message-ID", b"List-Id", b"List-Unsubscribe-Post", b"Feedback-ID"])
-@pytest.mark.parametrize("mail", [NOTICE, b"From: a@example.jp\r\n\r\n"])
-def test_its_lines_stay_short_however_much_is_signed(mail: bytes, name: bytes) -> None:
+@pytest.mark.parametrize("mail", [NOTICE, lines(b"From: a@example.jp\r\n\r\n")])
+def test_its_lines_stay_short_however_much_is_signed(mail: Lines, name: bytes) -> None:
     for count in range(30):
-        several = (name + b": a\r\n") * count + mail
+        several = lines((name + b": a\r\n") * count + mail)
         assert max(map(len, sign(several, KEY).removesuffix(several).split(b"\r\n"))) <= 78
 
 
@@ -124,7 +125,7 @@ def test_a_signature_says_who_signed_what_and_how() -> None:
 
 
 @EVERY_MAIL
-def test_what_is_there_is_signed_and_what_is_not_is_not_named(mail: bytes) -> None:
+def test_what_is_there_is_signed_and_what_is_not_is_not_named(mail: Lines) -> None:
     there = relaxed_fields(mail.partition(b"\r\n\r\n")[0]).keys()
     named = {name.encode() for name in tags_of(sign(mail, KEY))["h"].split(":")}
     assert there - named <= {b"content-language", b"x-auto-response-suppress", b"importance", b"x-priority"}
@@ -147,7 +148,7 @@ def test_a_line_taken_away_is_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["From", "To", "Subject", "Date", "SUBJECT", "date"])
 @pytest.mark.parametrize("mail", [NOTICE, MAILS["invitation"]])
-def test_a_second_one_of_what_people_read_is_found_wherever_it_stands(mail: bytes, name: str) -> None:
+def test_a_second_one_of_what_people_read_is_found_wherever_it_stands(mail: Lines, name: str) -> None:
     added = f"{name}: x@example.com\r\n".encode()
     own = sign(mail, KEY).removesuffix(mail)
     head, _, body = mail.partition(b"\r\n\r\n")
@@ -159,7 +160,7 @@ def test_a_second_one_of_what_people_read_is_found_wherever_it_stands(mail: byte
 @pytest.mark.parametrize("name", ["From", "To", "Subject", "Date"])
 def test_a_line_that_was_missing_cannot_be_given_later(name: str) -> None:
     without = re.sub(rf"(?m)^{name}:.*\r\n([ \t].*\r\n)*".encode(), b"", MAILS["invitation"])
-    signed = sign(without, KEY)
+    signed = sign(lines(without), KEY)
     assert name.lower() in tags_of(signed)["h"].split(":")
     assert name == "From" or verifies(signed)  # a mail without From is none (section 5.4): they do not even look
     assert not verifies(f"{name}: x@example.com\r\n".encode() + signed)
@@ -167,7 +168,7 @@ def test_a_line_that_was_missing_cannot_be_given_later(name: str) -> None:
 
 def test_of_several_lines_of_a_name_each_is_signed() -> None:
     two = b"Reply-To: a@example.jp\r\n" + NOTICE.replace(b"Subject:", b"Reply-To: b@example.jp\r\nReply-To: c@example.jp\r\nSubject:", 1)
-    signed = sign(two, KEY)
+    signed = sign(lines(two), KEY)
     assert tags_of(signed)["h"].split(":").count("reply-to") == 4
     assert verifies(signed)
     assert not verifies(signed.replace(b"a@example.jp", b"c@example.jp"))
@@ -175,7 +176,7 @@ def test_of_several_lines_of_a_name_each_is_signed() -> None:
 
 
 @pytest.mark.parametrize("mail", [NOTICE, MAILS["handed on with blanks and trailing blank lines"]])
-def test_a_changed_body_is_found(mail: bytes) -> None:
+def test_a_changed_body_is_found(mail: Lines) -> None:
     signed = sign(mail, KEY)
     at = signed.index(b"\r\n\r\n") + 10
     assert not verifies(signed[:at] + bytes([signed[at] ^ 1]) + signed[at + 1 :])
@@ -201,7 +202,7 @@ WORDS = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=20)), max_si
 @example(subject="", text="\n\n", names=[], kind=Kind.DRILL)
 def test_whatever_is_written_verifies(subject: str, text: str, names: list[str], kind: Kind) -> None:
     prepared = WRITER.prepare(replace(BROADCAST, kind=kind, subject=subject, text=text))
-    assert verifies(sign(prepared.copy(replace(FACTS, pupils=tuple(names))), KEY))
+    assert verifies(sign(copied(prepared, pupils=tuple(names)), KEY))
 
 
 @settings(max_examples=300, deadline=None)
@@ -245,17 +246,17 @@ def test_long_and_short_names_sign_as_well(domain: str, selector: str) -> None:
 # Sizes
 
 
-def longest() -> Iterator[bytes]:
+def longest() -> Iterator[Lines]:
     """The longest mails that core.letters.fits lets through, and the longest that is handed on."""
     subject, text = "あ" * 200, "a" * 50_000
     prepared = WRITER.prepare(replace(BROADCAST, subject=subject, text=text))
-    yield prepared.copy(replace(FACTS, pupils=("北 花子",) * 40))
+    yield copied(prepared, pupils=("北 花子",) * 40)
     yield WRITER.write(replace(PREVIEW, subject=subject, text=text, cut="😀" * 9_000), ENVELOPE)
     yield WRITER.write(ForOperator(b"\xe3" * 200_000), ENVELOPE)
 
 
 @pytest.mark.parametrize("mail", [*longest()], ids=["copy", "preview", "handed on"])
-def test_the_longest_mails_stay_below_the_limit_with_their_signature(mail: bytes) -> None:
+def test_the_longest_mails_stay_below_the_limit_with_their_signature(mail: Lines) -> None:
     signed = sign(mail, KEY)
     assert verifies(signed)
     assert len(signed) < MAX_MAIL
@@ -296,8 +297,8 @@ def test_a_body_is_relaxed(body: bytes, relaxed: bytes) -> None:
 def test_an_empty_body_has_the_hash_that_the_errata_name() -> None:
     """RFC 6376 section 3.4.4, last lines."""
     assert b64encode(sha256(relaxed_body(b"")).digest()) == b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-    assert tags_of(sign(b"From: a@example.jp\r\n\r\n", KEY))["bh"] == "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-    assert tags_of(sign(b"From: a@example.jp\r\n", KEY))["bh"] == "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+    assert tags_of(sign(lines(b"From: a@example.jp\r\n\r\n"), KEY))["bh"] == "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+    assert tags_of(sign(lines(b"From: a@example.jp\r\n"), KEY))["bh"] == "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 
 LINES = st.lists(st.sampled_from([b"a", b"B", b" ", b"\t", b"\r\n", b".", b"\x0b", b"\xe3"]), max_size=25).map(b"".join)

@@ -14,7 +14,7 @@ from mailgate.core.headers import decode_words
 from mailgate.core.instants import SECOND, Instant, from_datetime, to_datetime
 from mailgate.core.routing import BoxNames
 from mailgate.letters import headers
-from tests.letters.builders import BROADCAST, ENVELOPE, HOUSE, NOW, read
+from tests.letters.builders import BROADCAST, HOUSE, NOW, read
 
 # What breaks header writers: encoded-words in the value, blanks at the seams, line ends of every kind, characters outside every table.
 NASTY = (
@@ -129,25 +129,24 @@ def test_a_long_name_leaves_the_address_a_line_of_its_own() -> None:
 
 
 def test_the_own_lines_carry_the_recipient_as_it_is() -> None:
-    own = headers.own(HOUSE, replace(ENVELOPE, recipient=".a..b.@docomo.ne.jp"), zone=ZoneInfo("Asia/Tokyo"))
+    own = headers.own(HOUSE, recipient=".a..b.@docomo.ne.jp", token="m" * 26, date=headers.date(NOW, ZoneInfo("Asia/Tokyo")))
     assert own == (
         "To: <.a..b.@docomo.ne.jp>\r\n"
         "Date: Tue, 24 Nov 2026 15:40:00 +0900\r\n"
         "Message-ID: <mmmmmmmmmmmmmmmmmmmmmmmmmm@gate.example.jp>\r\n"
     )
-    assert ENVELOPE.date == NOW
 
 
 def test_boxes_come_from_the_house() -> None:
     house = replace(HOUSE, boxes=BoxNames(replies="info", receipt="ok", stop="halt"))
     assert headers.sender(house).endswith("<info@gate.example.jp>\r\n")
-    assert headers.reply_to(house, ENVELOPE) == f"Reply-To: ok+{'k' * 26}@gate.example.jp\r\n"
-    assert f"<mailto:halt+{'s' * 26}@gate.example.jp>" in headers.stop(house, ENVELOPE)
+    assert headers.reply_to(house, "k" * 26) == f"Reply-To: ok+{'k' * 26}@gate.example.jp\r\n"
+    assert f"<mailto:halt+{'s' * 26}@gate.example.jp>" in headers.stop(house, "s" * 26, no_url=False)
 
 
 def test_a_stop_is_a_page_and_a_mail_and_one_click() -> None:
-    message = read((headers.stop(HOUSE, ENVELOPE) + "\r\n").encode("ascii"))
     token = "s" * 26
+    message = read((headers.stop(HOUSE, token, no_url=False) + "\r\n").encode("ascii"))
     assert str(message["List-Unsubscribe"]).strip() == (
         f"<https://touroku.example.jp/stop/{token}>, <mailto:yame+{token}@gate.example.jp>"
     )
@@ -165,7 +164,7 @@ def test_a_stop_is_a_page_and_a_mail_and_one_click() -> None:
     ],
 )
 def test_a_stop_is_folded_where_it_has_to_be(url: str, longest: str) -> None:
-    lines = headers.stop(replace(HOUSE, public_url=url), ENVELOPE).split("\r\n")
+    lines = headers.stop(replace(HOUSE, public_url=url), "s" * 26, no_url=False).split("\r\n")
     page = lines[0] if lines[0] != "List-Unsubscribe:" else lines[1]
     assert page.endswith(f"<{url}/stop/{'s' * 26}>,")
     if "Post" not in longest:
@@ -174,8 +173,8 @@ def test_a_stop_is_folded_where_it_has_to_be(url: str, longest: str) -> None:
 
 
 def test_without_urls_a_stop_is_one_line_with_an_address() -> None:
-    line = headers.stop(HOUSE, replace(ENVELOPE, no_url=True))
-    assert line == f"List-Unsubscribe: <mailto:yame+{ENVELOPE.stop_token}@gate.example.jp>\r\n"
+    line = headers.stop(HOUSE, "s" * 26, no_url=True)
+    assert line == f"List-Unsubscribe: <mailto:yame+{'s' * 26}@gate.example.jp>\r\n"
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -17,14 +17,14 @@ import structlog
 
 from mailgate import logs
 from mailgate.core.addresses import parse_spec
-from mailgate.core.returnpath import Slot, tags
+from mailgate.core.returnpath import tokens
 from mailgate.core.tokens import LinkKeys, Purpose, sign
 from mailgate.logs import fault_of, masked
 from tests.builders import a_key
 from tests.fakes import NEW_YEAR_2026
 
 LINK = sign(LinkKeys((a_key("links"),)), Purpose.INVITATION, id=bytes(range(15)), expires_at=NEW_YEAR_2026)
-RECEIPT = tags(a_key("links"), 77).token(Slot.RECEIPT)
+RECEIPT = tokens(a_key("links"), 77).receipt
 
 # What must not come through, and the parts of it that would give it away.
 ADDRESSES = {

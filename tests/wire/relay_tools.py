@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from mailgate.core.lines import lines
 from mailgate.core.relay import Copy, Outcome, Relay
 from mailgate.smtp.opening import NextServer, Patience
 from mailgate.smtp.relay import SmtpRelay
@@ -22,7 +23,7 @@ MODES = {"one by one": {}, "pipelined": PIPELINING}
 
 
 def a_copy(number: int = 1, *, recipient: str = RECIPIENT, sender: str = SENDER, content: bytes = CONTENT) -> Copy:
-    return Copy(id=number, sender=sender, recipient=recipient, content=content)
+    return Copy(id=number, sender=sender, recipient=recipient, content=lines(content))
 
 
 class Hand:
