@@ -36,7 +36,10 @@ class _Result(NamedTuple):
 
 
 class Marks:
-    """The rows of one sender. `some` is set when there is something to commit, `drained` when a broadcast has no row here any more."""
+    """The rows of one sender.
+
+    `some` is set when there is something to commit, `many` when it is worth a COMMIT, `drained` when a broadcast has no row here any more.
+    """
 
     def __init__(self, *, db: Db, clock: Clock, dice: Dice, node: str, window: int) -> None:
         self._db = db
@@ -48,7 +51,9 @@ class Marks:
         self._in_flight: dict[int, Claimed] = {}
         self._window = window
         self._results: list[_Result] = []
+        self._worth_it = max(1, window // 3)
         self.some = asyncio.Event()
+        self.many = asyncio.Event()
         self.drained = False
 
     def hold(self, rows: Iterable[Claimed]) -> list[Claimed]:
@@ -149,6 +154,8 @@ class Marks:
                 for event, results in by_event.items():
                     await self._write(tx, event, results)
         del self._results[: len(batch)]
+        if len(self._results) < self._worth_it:
+            self.many.clear()
         for result in batch:
             self._let_go(result)
 
@@ -188,6 +195,8 @@ class Marks:
     def _add(self, result: _Result) -> None:
         self._results.append(result)
         self.some.set()
+        if len(self._results) >= self._worth_it:
+            self.many.set()
 
     @property
     def is_owing(self) -> bool:

@@ -16,7 +16,10 @@ from mailgate.store.outbox import Claimed
 
 
 class Ready:
-    """The source (core.relay.Source) of the relay. `on_low` is called when no more than `low` copies are left."""
+    """The source (core.relay.Source) of the relay.
+
+    `supply` is how many copies wait or are expected; `on_low` is called when it has come down to `low`.
+    """
 
     def __init__(self, marks: Marks, clock: Clock, *, low: int, on_low: Callable[[], None]) -> None:
         self._marks = marks
@@ -24,19 +27,28 @@ class Ready:
         self._low = low
         self._on_low = on_low
         self._by_lane: dict[Lane, deque[tuple[Claimed, Copy]]] = {lane: deque() for lane in sorted(Lane)}
-        self.waiting = 0  # in all lanes
+        self.supply = 0
+
+    def expect(self, count: int) -> None:
+        """So many rows are being written: each is added, or missed."""
+        self.supply += count
+
+    def missed(self) -> None:
+        """Of one of them there is no copy."""
+        self.supply -= 1
+        if self.supply == self._low:
+            self._on_low()
 
     def add(self, row: Claimed, copy: Copy) -> None:
         """A copy of a row has been written."""
         self._by_lane[row.lane].append((row, copy))
-        self.waiting += 1
 
     def hand_back(self, lanes: Iterable[Lane]) -> None:
         """Owe again what has not begun in some lanes."""
         for jobs in [self._by_lane[lane] for lane in lanes]:
             for row, _ in jobs:
                 self._marks.ended(row, Event.RELEASE)
-            self.waiting -= len(jobs)
+            self.supply -= len(jobs)
             jobs.clear()
 
     def take(self) -> Copy | None:
@@ -44,8 +56,8 @@ class Ready:
         for jobs in self._by_lane.values():
             while jobs and not self._marks.is_full:
                 row, copy = jobs.popleft()
-                self.waiting -= 1
-                if self.waiting == self._low:
+                self.supply -= 1
+                if self.supply == self._low:
                     self._on_low()
                 if row.expires_at > self._clock.now():
                     self._marks.take_off(row)

@@ -8,9 +8,8 @@ import asyncio
 import json
 from asyncio import Future
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from typing import Final, TypeVar
 
 from mailgate.core.broadcast import Kind
@@ -33,7 +32,7 @@ T = TypeVar("T")
 
 _PREPARED_KEPT: Final = 8
 _SIGNED_AHEAD: Final = 3  # slices that wait for the signer while the next is made
-_SLICE: Final = 16  # copies that are made in one go: of a broadcast a third of a millisecond, of single letters 1.5
+_SLICE: Final = 32  # copies that are made in one go: of a broadcast a third of a millisecond, of single letters three
 
 
 class Writing:
@@ -58,11 +57,34 @@ class Writing:
         self._writer = writer
         self._house = house
         self._signer = signer
+        self._making = asyncio.Lock()
         self._prepared: OrderedDict[int, Prepared] = OrderedDict()
         self._singles = Singles(send=send, vault=vault, links=links, house=house)
 
     async def write(self, rows: Sequence[Claimed], give: Callable[[Sequence[Copy | Unmakeable]], None]) -> None:
-        """Give a copy for each row, or why there is none, in any order and some at a time; the loop does other things in between."""
+        """Give a copy for each row, or why there is none, in any order and some at a time; the loop does other things in between.
+
+        Who comes while others are being made waits until they are, and not until the last of them is signed.
+        """
+        signing: deque[Future[list[Copy | Unmakeable]]] = deque()
+        try:
+            async with self._making:
+                async for made in self._made(rows):
+                    if self._signer is None:
+                        give(made)
+                    else:
+                        signing.append(self._signer.sign(made))
+                        if len(signing) > _SIGNED_AHEAD:
+                            give(await signing.popleft())
+                    await asyncio.sleep(0)
+            while signing:
+                give(await signing.popleft())
+        finally:
+            for unwanted in signing:
+                unwanted.cancel()
+
+    async def _made(self, rows: Sequence[Claimed]) -> AsyncIterator[list[Copy | Unmakeable]]:
+        """Their copies, not signed, some in one go."""
         singles: list[Copy | Unmakeable] = []
         makers: list[Callable[[], Copy]] = []
         by_broadcast: dict[int, list[Claimed]] = {}
@@ -75,23 +97,12 @@ class Writing:
                 else:
                     by_broadcast.setdefault(row.broadcast_id, []).append(row)
             prepared = {broadcast_id: await self._prepare(tx, broadcast_id) for broadcast_id in by_broadcast}
+        for some in _in_slices(singles):
+            yield some
         for broadcast_id, its_rows in by_broadcast.items():
             makers += await self._makers(prepared[broadcast_id], broadcast_id, its_rows)
-        signing: deque[Future[list[Copy | Unmakeable]]] = deque()
-        try:
-            for made in chain(_in_slices(singles), _slices(makers)):
-                if self._signer is None:
-                    give(made)
-                else:
-                    signing.append(self._signer.sign(made))
-                    if len(signing) > _SIGNED_AHEAD:
-                        give(await signing.popleft())
-                await asyncio.sleep(0)
-            while signing:
-                give(await signing.popleft())
-        finally:
-            for unwanted in signing:
-                unwanted.cancel()
+        for few in _in_slices(makers):
+            yield [make() for make in few]
 
     async def _makers(self, prepared: Prepared, broadcast_id: int, rows: list[Claimed]) -> list[Callable[[], Copy]]:
         ids = json.dumps([row.id for row in rows])
@@ -152,9 +163,3 @@ class Writing:
 def _in_slices(many: Sequence[T]) -> Iterator[list[T]]:
     for start in range(0, len(many), _SLICE):
         yield [*many[start : start + _SLICE]]
-
-
-def _slices(makers: list[Callable[[], Copy]]) -> Iterator[list[Copy | Unmakeable]]:
-    """Their copies, a few in one go."""
-    for some in _in_slices(makers):
-        yield [make() for make in some]

@@ -72,9 +72,12 @@ class AWriter:
         self.answers: dict[int, Unmakeable | Exception | None] = {}
         self.next_fault: Exception | None = None
         self.batches: list[list[int]] = []
+        self.may_give = asyncio.Event()
+        self.may_give.set()
 
     async def write(self, rows: Sequence[Claimed], give: Callable[[Sequence[Copy | Unmakeable]], None]) -> None:
         self.batches.append([row.id for row in rows])
+        await self.may_give.wait()
         fault, self.next_fault = self.next_fault, None
         if fault is not None:
             raise fault
@@ -233,6 +236,31 @@ async def test_a_long_queue_needs_no_wake_between_batches(bench: Bench) -> None:
         await bench.until(leased=8, pending=32)  # two under way, more than a batch waits: it looks no more
         bench.relay.let_go()
         await bench.until(handed_over=40)
+
+
+async def test_the_next_batch_is_claimed_while_copies_are_being_made_and_no_third_one(bench: Bench) -> None:
+    ids = await bench.some(15, lane=Lane.ORDINARY)
+    bench.writer.may_give.clear()
+    async with bench.sending(batch=5):
+        await bench.until(leased=10, pending=5)
+        await bench.expander_looked(3)
+        assert bench.writer.batches == [ids[:5], ids[5:10]]
+        assert await bench.counts() == {"leased": 10, "pending": 5}
+        bench.writer.may_give.set()
+        await bench.until(handed_over=15)
+    assert sorted(bench.handed_over()) == ids
+
+
+async def test_rows_that_no_copy_is_made_of_make_room_for_others(bench: Bench) -> None:
+    """Nothing that is taken wakes the sender, and nobody else does."""
+    ids = await bench.some(40)
+    bench.writer.answers = {id_: Unmakeable(id=id_, permanent=True) for id_ in ids[:32]}
+    bench.writer.answers[ids[0]] = ValueError("no copy")
+    bench.writer.may_give.clear()
+    async with bench.sending(look_s=NEVER, batch=4, window=3):
+        await bench.until(leased=8, pending=32)
+        bench.writer.may_give.set()
+        await bench.until(failed=31, handed_over=8, pending=1)
 
 
 # Lanes
@@ -625,6 +653,32 @@ async def test_a_stop_lets_copies_under_way_end_and_hands_back_the_rest(bench: B
     await running
     assert await bench.states(ids) == [State.HANDED_OVER] * 2 + [State.PENDING] * 8
     assert bench.relay.is_closed
+
+
+async def test_a_stop_lets_copies_be_made_and_hands_them_back(bench: Bench) -> None:
+    ids = await bench.some(6)
+    bench.writer.may_give.clear()
+    bench.relay.hold()
+    sender, stop = bench.sender(batch=3, connections=1), asyncio.Event()
+    running = asyncio.create_task(sender.run(stop))
+    await bench.until(leased=6)
+    stop.set()
+    bench.writer.may_give.set()
+    await bench.until(leased=1, pending=5)
+    bench.relay.let_go()
+    await running
+    assert await bench.states(ids) == [State.HANDED_OVER] + [State.PENDING] * 5
+
+
+async def test_a_sender_that_is_cut_down_leaves_no_writing_behind(bench: Bench) -> None:
+    await bench.some(6)
+    bench.writer.may_give.clear()
+    running = asyncio.create_task(bench.sender(batch=3).run(asyncio.Event()))
+    await bench.until(leased=6)
+    running.cancel()
+    await asyncio.wait([running])
+    await asyncio.sleep(0)
+    assert [task for task in asyncio.all_tasks() if "write" in repr(task.get_coro())] == []
 
 
 async def test_what_does_not_end_within_the_grace_is_owed_again(bench: Bench) -> None:

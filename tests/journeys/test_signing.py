@@ -1,5 +1,6 @@
 """Signing: the key file, the command that makes it, batches on threads, and a whole gate whose mail somebody else's program verifies."""
 
+import asyncio
 import json
 import stat
 import sys
@@ -18,6 +19,7 @@ from mailgate.journeys.ports import Unmakeable
 from mailgate.journeys.signing import Signer, key_file, load_signing_key
 from mailgate.letters.dkim import SigningKey, new_private_key, read_private_key, sign
 from mailgate.vault import KeysUnfit
+from tests.builders import Town
 from tests.journeys.acts import a_gate, done, enrol, register, send
 from tests.journeys.gate import DOMAIN, Gate
 from tests.journeys.sink import Sink
@@ -178,6 +180,38 @@ async def test_each_copy_of_a_batch_is_signed_and_nothing_else_of_it_changes(cou
         if isinstance(answer, Copy):
             assert answer.content == sign(a_mail(answer.id), key)
             assert (answer.sender, answer.recipient) == ("b+x@gate.example.jp", "a..b@docomo.ne.jp")
+
+
+class PatientSigner(Signer):
+    """Signs when it is told to."""
+
+    def __init__(self) -> None:
+        self.given: list[list[Copy | Unmakeable]] = []
+        self.may_sign = asyncio.Event()
+
+    def sign(self, made: list[Copy | Unmakeable]) -> asyncio.Future[list[Copy | Unmakeable]]:
+        self.given.append(made)
+        return asyncio.ensure_future(self._signed(made))
+
+    async def _signed(self, made: list[Copy | Unmakeable]) -> list[Copy | Unmakeable]:
+        await self.may_sign.wait()
+        return made
+
+
+async def test_copies_are_made_while_the_last_of_those_before_are_being_signed(town: Town) -> None:
+    for number in range(4):
+        await town.post(f"a{number}@docomo.ne.jp", "touroku")
+    rows = await town.claimed()
+    signer = PatientSigner()
+    town.writing._signer = signer
+    given: list[Copy | Unmakeable] = []
+    writes = [asyncio.create_task(town.writing.write(some, given.extend)) for some in (rows[:2], rows[2:])]
+    while len(signer.given) < 2:
+        await asyncio.sleep(0)
+    assert given == []
+    signer.may_sign.set()
+    await asyncio.gather(*writes)
+    assert sorted(answer.id for answer in given) == sorted(row.id for row in rows)
 
 
 async def test_what_goes_over_the_wire_verifies_from_the_invitation_to_the_copy(gate: Gate, sink: Sink) -> None:

@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -76,7 +76,8 @@ class ScriptedServer:
             self._over.set()
             server.close()
             for writer in self._writers:
-                writer.transport.abort()
+                with suppress(AttributeError):  # Python before 3.11.4, of a connection that was lost under TLS
+                    writer.transport.abort()
             await server.wait_closed()
 
     async def heard(self, command: str) -> None:
