@@ -90,13 +90,14 @@ def _figure(values: Sequence[float]) -> str:
 
 def _rates(played: Played, keys: Iterable[str], unit: str, reference: str | None) -> str:
     rows = []
+    measured = reference if reference in played.titles else None  # or left out by --only
     for key in keys:
         rates = played.of(key)
         if rates:
-            ratio = [_figure(played.beside(key, reference))] if reference else []
+            ratio = [_figure(played.beside(key, measured))] if measured else []
             others = f"{Spread.of(played.of(key, OTHERS)).median:.0%}"
             rows.append((played.titles[key], _figure(rates), *ratio, others))
-    named = [f"times {played.titles[reference]}"] if reference else []
+    named = [f"times {played.titles[measured]}"] if measured else []
     return _table(("what", unit, *named, "others' share"), rows)
 
 

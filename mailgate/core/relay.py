@@ -49,8 +49,7 @@ class Copy(NamedTuple):
         return f"Copy(id={self.id})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The next server took it."""
 
     code: int

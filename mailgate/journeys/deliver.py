@@ -191,7 +191,7 @@ class Sender:
             await self._marks.some.wait()
             self._marks.some.clear()
             while self._marks.is_owing:
-                if not self._is_leaving:
+                if not self._is_leaving and not self._marks.many.is_set():
                     await self._rest(self._marks.many, _GATHER_S)
                 if isinstance(await caught(self._marks.commit()), Exception):
                     await asyncio.sleep(self._pause_s)

@@ -9,7 +9,6 @@ import json
 from asyncio import Future
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from functools import partial
 from typing import Final, TypeVar
 
 from mailgate.core.broadcast import Kind
@@ -86,7 +85,6 @@ class Writing:
     async def _made(self, rows: Sequence[Claimed]) -> AsyncIterator[list[Copy | Unmakeable]]:
         """Their copies, not signed, some in one go."""
         singles: list[Copy | Unmakeable] = []
-        makers: list[Callable[[], Copy]] = []
         by_broadcast: dict[int, list[Claimed]] = {}
         async with self._db.read(brief=True) as tx:
             for row in rows:
@@ -100,18 +98,19 @@ class Writing:
         for some in _in_slices(singles):
             yield some
         for broadcast_id, its_rows in by_broadcast.items():
-            makers += await self._makers(prepared[broadcast_id], broadcast_id, its_rows)
-        for few in _in_slices(makers):
-            yield [make() for make in few]
+            names = await self._names(broadcast_id, its_rows)
+            for few in _in_slices(its_rows):
+                yield [self._broadcast_copy(prepared[broadcast_id], row, names.get(row.id, ())) for row in few]
 
-    async def _makers(self, prepared: Prepared, broadcast_id: int, rows: list[Claimed]) -> list[Callable[[], Copy]]:
+    async def _names(self, broadcast_id: int, rows: list[Claimed]) -> dict[int, list[str]]:
+        """Of the pupils that each copy is about, by its id."""
         ids = json.dumps([row.id for row in rows])
         names: dict[int, list[str]] = {}
         for outbox_id, name in await audiences.pupils_of_copies(self._db, broadcast_id=broadcast_id, outbox_ids=ids):
             names.setdefault(outbox_id, []).append(name)
-        return [partial(self._broadcast_copy, prepared, row, tuple(names.get(row.id, ()))) for row in rows]
+        return names
 
-    def _broadcast_copy(self, prepared: Prepared, row: Claimed, pupils: tuple[str, ...]) -> Copy:
+    def _broadcast_copy(self, prepared: Prepared, row: Claimed, pupils: Sequence[str]) -> Copy:
         envelope = self._envelope(row)
         link = self._links.url("k", envelope.tokens.receipt)
         return self._copy(row, envelope, prepared.copy(envelope, pupils=pupils, link=link))

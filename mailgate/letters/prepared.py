@@ -6,7 +6,7 @@ are laid out when their first copy comes, with marks where a copy's own values s
 later is base64, or words of the envelope.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -42,7 +42,7 @@ class Prepared:
         shape = self._shape(frame, asks=True, names=1)
         self.shared_octets = len(frame.head.octets) + len(shape.encoded)
 
-    def copy(self, envelope: Envelope, *, pupils: tuple[str, ...], link: str | None) -> Lines:
+    def copy(self, envelope: Envelope, *, pupils: Sequence[str], link: str | None) -> Lines:
         """The mail of one recipient, headers and all.
 
         `pupils` are those for whom this address is written to, none for staff; `link` is the page with the button, None: no receipt is
