@@ -9,8 +9,7 @@ The relay takes copies by itself as its connections come free, and says what bec
 Rules:
 - A copy is in flight from its first byte until its mark is committed, and at most `window` copies are: a kill duplicates no more.
 - A relay that cannot be reached costs a row no attempt; how it rests is its own affair.
-- What is caught here is logged and gone on from, since the next mail is owed all the same. With feed.py it is the only place that catches
-  everything.
+- What goes wrong is logged and gone on from, since the next mail is owed all the same (`caught` in feed.py).
 """
 
 import asyncio
@@ -26,7 +25,6 @@ from mailgate.journeys.feed import Feed, caught
 from mailgate.journeys.marks import Marks
 from mailgate.journeys.ports import Expander, Writer
 from mailgate.journeys.ready import Ready
-from mailgate.logs import fault_of
 from mailgate.runtime import Clock, Dice
 from mailgate.store import outbox
 from mailgate.store.db import Db
@@ -71,17 +69,9 @@ class Sender:
         self._ready = Ready(self._marks, clock, low=batch, on_low=self._stir.set)
         self._care = Care(db=db, clock=clock)
         self._feed = Feed(
-            db=db,
-            writer=writer,
-            marks=self._marks,
-            ready=self._ready,
-            care=self._care,
-            clock=clock,
-            node=node,
-            batch=batch,
-            pause_s=pause_s,
-            nudge=self._nudge,
-        )
+            db, writer, clock, marks=self._marks, ready=self._ready, care=self._care,
+            node=node, batch=batch, pause_s=pause_s, nudge=relay.nudge,
+        )  # fmt: skip
         self._is_leaving = False
 
     def wake(self) -> None:
@@ -172,17 +162,11 @@ class Sender:
             self._stir.clear()
             is_urgent, self._is_urgent = self._is_urgent, False
             again = await caught(self._feed.look(is_urgent=is_urgent))
-            self._nudge()
+            self._feed.nudge()
             if isinstance(again, Exception):
                 await asyncio.sleep(self._pause_s)
             elif not again and not await self._rest(self._stir, self._look_s):
                 self._is_urgent = True
-
-    def _nudge(self) -> None:
-        try:
-            self._relay.nudge()
-        except Exception as error:  # noqa: BLE001  it looks again at the next nudge
-            log.warning("sender.fault_caught", fault=fault_of(error))
 
     # Marking
 
@@ -196,7 +180,7 @@ class Sender:
                 if isinstance(await caught(self._marks.commit()), Exception):
                     await asyncio.sleep(self._pause_s)
                 else:
-                    self._nudge()
+                    self._feed.nudge()
             if self._marks.drained:
                 self._news.set()
             if self._care.is_careful or self._is_leaving:

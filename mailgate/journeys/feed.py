@@ -3,6 +3,7 @@
 - The next batch is claimed while copies of the one before are still being made, or signed. There is never more than that.
 - The most urgent goes first. When an alarm is claimed, ordinary copies that have not begun are handed back at once.
 - What has expired when its turn comes is not given to the relay.
+- What is caught here is logged and gone on from: of the sender's modules it is the only one that catches everything.
 - An exception while a batch is written is narrowed down row by row, and three on one row park that row. A store that does not work is no
   fault of a row: rows are handed back.
 """
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 LEASE: Final = 15 * MINUTE  # longer than the longest wait for an answer
 _RENEW_AFTER_S: Final = 300.0
+_FEW: Final = 20
 _WRITES: Final = 2  # batches in work at once
 _URGENT: Final = (Lane.ALARM, Lane.SINGLE)
 _NOTHING: Final = Refused(phase=Phase.INTERNAL, code=None, enhanced=None, text="nothing to send")
@@ -40,17 +42,17 @@ _NOTHING_YET: Final = Deferred(phase=Phase.INTERNAL, code=None, enhanced=None, t
 
 
 class Feed:
-    """Fills `ready` with copies of what is due. `nudge` is called when there are some."""
+    """Fills `ready` with copies of what is due, and nudges the relay."""
 
     def __init__(
         self,
-        *,
         db: Db,
         writer: Writer,
+        clock: Clock,
+        *,
         marks: Marks,
         ready: Ready,
         care: Care,
-        clock: Clock,
         node: str,
         batch: int,
         pause_s: float,
@@ -65,8 +67,9 @@ class Feed:
         self._node = node
         self._batch = batch
         self._pause_s = pause_s
-        self._nudge = nudge
+        self._nudge_relay = nudge
         self._writes: set[asyncio.Task[None]] = set()
+        self._is_quiet = True  # the look before found little
         self._doubtful: list[int] = []  # rows that a claim may have leased before it failed
         self._renewed_at = clock.monotonic()
 
@@ -79,6 +82,13 @@ class Feed:
             self._writes.add(asyncio.create_task(self._write_in_time(rows)))
         await self._keep_leases()
         return bool(rows) and self._has_room
+
+    def nudge(self) -> None:
+        """The relay may find something to take."""
+        try:
+            self._nudge_relay()
+        except Exception as error:  # noqa: BLE001  it looks again at the next nudge
+            log.warning("sender.fault_caught", fault=fault_of(error))
 
     async def end(self) -> None:
         """What is being written comes to its end."""
@@ -115,13 +125,23 @@ class Feed:
         if self._doubtful:
             await outbox.release(self._db, self._doubtful, node=self._node, now=now)
             self._doubtful = []
-        rows = await outbox.due(self._db, now=now, limit=await self._care.at_most(limit), lanes=lanes)
+        rows = await self._due(now=now, limit=await self._care.at_most(limit), lanes=lanes)
         if rows:
             rows = await self._lease(rows, now=now)
         self._care.claimed(rows)
         if any(row.lane is Lane.ALARM for row in rows):
             await self._written(but=0)
             self._ready.hand_back([Lane.ORDINARY])
+        return rows
+
+    async def _due(self, *, now: Instant, limit: int, lanes: Sequence[Lane]) -> list[Claimed]:
+        """What is due. The way to a thread and back takes longer than a look at a few rows, and somebody waits for an answer."""
+        if self._is_quiet:
+            async with self._db.read(brief=True) as tx:
+                rows = await outbox.due(tx, now=now, limit=limit, lanes=lanes)
+        else:
+            rows = await outbox.due(self._db, now=now, limit=limit, lanes=lanes)
+        self._is_quiet = len(rows) < _FEW
         return rows
 
     async def _lease(self, rows: Sequence[Claimed], *, now: Instant) -> list[Claimed]:
@@ -158,7 +178,7 @@ class Feed:
         def give(answers: Sequence[Copy | Unmakeable]) -> None:
             for answer in answers:
                 self._sort(owed.pop(answer.id), answer)
-            self._nudge()
+            self.nudge()
 
         end = await caught(self._writer.write(rows, give)) if rows else None
         left = [*owed.values()]

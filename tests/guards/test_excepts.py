@@ -13,7 +13,7 @@ OUTERMOST = {
     "mailgate/smtp/conversation.py": "mail's edge: the peer is asked to come again",
     "mailgate/journeys/inbox.py": "the mail at hand: sealed into quarantine, and the next one is served",
     "mailgate/web/security.py": "the page at hand: the person sees what to do",
-    "mailgate/journeys/deliver.py": "the sender: the row is set aside",
+    "mailgate/journeys/feed.py": "the sender: the row is set aside",
 }
 EVERYTHING = frozenset({"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"})
 
