@@ -63,7 +63,8 @@ class Expander:
 
     async def step(self) -> bool:
         """Write one chunk of the next broadcast's deliveries. True: there is more to do."""
-        row = await broadcasts.next_to_expand(self._db)
+        async with self._db.read(brief=True) as tx:
+            row = await broadcasts.next_to_expand(tx)
         if row is None:
             return False
         if row["state"] == State.CONFIRMED:
