@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 _PREPARED_KEPT: Final = 8
 _SIGNED_AHEAD: Final = 3  # slices that wait for the signer while the next is made
-# Copies that are made in one go: of a broadcast a third of a millisecond, of single letters three. What is signed goes in larger slices: while
-# both processors sign, all else costs less if it comes in bursts.
+# Copies that are made in one go: of a broadcast a third of a millisecond, of single letters three. What is signed goes in larger slices:
+# while both processors sign, all else costs less if it comes in bursts.
 _SLICE: Final = 32
 _SIGNED_SLICE: Final = 64
 
