@@ -31,10 +31,11 @@ T = TypeVar("T")
 
 _PREPARED_KEPT: Final = 8
 _SIGNED_AHEAD: Final = 3  # slices that wait for the signer while the next is made
-# Copies that are made in one go: of a broadcast a third of a millisecond, of single letters three. What is signed goes in larger slices:
+# What is made in one go: letters in a millisecond and a half, copies of a broadcast in a third of one. What is signed goes in larger slices:
 # while both processors sign, all else costs less if it comes in bursts.
-_SLICE: Final = 32
-_SIGNED_SLICE: Final = 64
+_LETTERS: Final = 16
+_COPIES: Final = 32
+_SIGNED_COPIES: Final = 64
 
 
 class Writing:
@@ -59,7 +60,7 @@ class Writing:
         self._writer = writer
         self._house = house
         self._signer = signer
-        self._slice = _SLICE if signer is None else _SIGNED_SLICE
+        self._copies = _COPIES if signer is None else _SIGNED_COPIES
         self._making = asyncio.Lock()
         self._prepared: OrderedDict[int, Prepared] = OrderedDict()
         self._singles = Singles(send=send, vault=vault, links=links, house=house)
@@ -94,16 +95,16 @@ class Writing:
             for row in rows:
                 if row.broadcast_id is None:
                     singles.append(await self._single(tx, row))
-                    if len(singles) % _SLICE == 0:
+                    if len(singles) % _LETTERS == 0:
                         await asyncio.sleep(0)
                 else:
                     by_broadcast.setdefault(row.broadcast_id, []).append(row)
             prepared = {broadcast_id: await self._prepare(tx, broadcast_id) for broadcast_id in by_broadcast}
-        for some in _in_slices(singles, self._slice):
+        for some in _in_slices(singles, _LETTERS):
             yield some
         for broadcast_id, its_rows in by_broadcast.items():
             names = await self._names(broadcast_id, its_rows)
-            for few in _in_slices(its_rows, self._slice):
+            for few in _in_slices(its_rows, self._copies):
                 yield [self._broadcast_copy(prepared[broadcast_id], row, names.get(row.id, ())) for row in few]
 
     async def _names(self, broadcast_id: int, rows: list[Claimed]) -> dict[int, list[str]]:

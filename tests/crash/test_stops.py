@@ -10,7 +10,7 @@ from tests.crash.verdict import WINDOW
 from tests.crash.victim import Side
 
 # Leases end and are renewed in the time that the gate stands still, not in a quarter of an hour.
-SHORT_LEASE = {"mailgate.journeys.deliver.LEASE": SECOND // 2, "mailgate.journeys.deliver._RENEW_AFTER_S": 0.2}
+SHORT_LEASE = {"mailgate.journeys.feed.LEASE": SECOND // 2, "mailgate.journeys.feed._RENEW_AFTER_S": 0.2}
 CONNECTIONS = 16
 
 
