@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 _PREPARED_KEPT: Final = 8
 _SIGNED_AHEAD: Final = 3  # slices that wait for the signer while the next is made
-# What is made in one go: letters in a millisecond and a half, copies of a broadcast in a third of one. What is signed goes in larger slices:
-# while both processors sign, all else costs less if it comes in bursts.
+# What is made in one go: letters in a millisecond and a half, copies of a broadcast in a third of one. What is signed goes in larger
+# slices: while both processors sign, all else costs less if it comes in bursts.
 _LETTERS: Final = 16
 _COPIES: Final = 32
 _SIGNED_COPIES: Final = 64
