@@ -35,7 +35,7 @@ _SIGNED_AHEAD: Final = 3  # slices that wait for the signer while the next is ma
 # slices: while both processors sign, all else costs less if it comes in bursts.
 _LETTERS: Final = 16
 _COPIES: Final = 32
-_SIGNED_COPIES: Final = 64
+_SIGNED_COPIES: Final = 128
 
 
 class Writing:
