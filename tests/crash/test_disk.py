@@ -97,10 +97,8 @@ async def test_a_disk_that_turns_read_only_loses_nothing_and_is_mended_by_a_new_
             await city.victim.start()
         await city.settled()
         verdict = city.verdict()
-    # ext4 answers an fsync with success once it is read-only: the one COMMIT that meets that moment may be lost although it was said to be
-    # on the disk, and what it marked goes out again beside what was in flight.
-    assert [fault for fault in verdict.faults if "doubled" not in fault] == []
-    assert verdict.duplicates <= 2 * WINDOW
+    assert verdict.faults == []
+    assert verdict.duplicates <= WINDOW
 
 
 async def test_a_power_cut_loses_nothing_either(template: Path, tmp_path: Path, worn_disk: WornDisk) -> None:
