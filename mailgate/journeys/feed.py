@@ -77,7 +77,6 @@ class Feed:
         """Claim what there is room for and have it written; `is_urgent`: something urgent may be due. True: look again at once."""
         rows = await self._claim(is_urgent=is_urgent)
         if rows:
-            await self._written(but=_WRITES - 1)
             self._ready.expect(len(rows))
             self._writes.add(asyncio.create_task(self._write_in_time(rows)))
         await self._keep_leases()
@@ -121,6 +120,7 @@ class Feed:
             lanes, limit = _URGENT, 3 * self._batch - self._ready.supply
         else:
             return []
+        await self._written(but=_WRITES - 1)  # what is claimed is begun at once: nothing may come between
         now = self._clock.now()
         if self._doubtful:
             await outbox.release(self._db, self._doubtful, node=self._node, now=now)
