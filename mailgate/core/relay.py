@@ -120,8 +120,8 @@ _ADDRESS_LIKE: Final = re.compile(
 )
 # A path without `@`. Empty brackets stay: KDDI says by them that a filter refused, not that the address is gone.
 _PATH_LIKE: Final = re.compile(r"<[^<>]{1,300}>")
-# Nearly every reply is a plain 250 without any of these.
-_WORTH_A_LOOK: Final = re.compile(r"[@＠﹫<]|%40")
+# Nearly every reply is a plain 250: printing ASCII without `%`, `<` and `@`, its words one blank apart.
+_PLAIN: Final = re.compile(r"[!-$&-;=>?A-~]+(?: [!-$&-;=>?A-~]+)*+")
 # Far more than is kept, and a bound on the work that a foreign text can make.
 _LOOKED_AT: Final = 2000
 # Shorter ones would take ordinary words apart, and say little.
@@ -140,11 +140,11 @@ def masked(text: str, *, about: str = "") -> str:
     `about` is the address the reply is about: its local part is taken out even where it stands alone.
     """
     kept = text[:_LOOKED_AT]
-    if not kept.isprintable():
+    is_plain = _PLAIN.fullmatch(kept) is not None
+    if not is_plain:
         kept = "".join([char if char.isprintable() else " " for char in kept])
-    if _WORTH_A_LOOK.search(kept):
         kept = _PATH_LIKE.sub("<***>", _ADDRESS_LIKE.sub("***", kept))
     local = about.rpartition("@")[0]
     if len(local) >= _SHORTEST_LOCAL and local.lower() in kept.lower():
         kept = re.sub(re.escape(local), "***", kept, flags=re.IGNORECASE)
-    return " ".join(kept.split())[:MAX_TEXT]
+    return (kept if is_plain else " ".join(kept.split()))[:MAX_TEXT]

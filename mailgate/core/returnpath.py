@@ -1,12 +1,12 @@
 """Return paths: the keyed tokens in the addresses and Message-IDs of our own mail.
 
 A bounce, a receipt or a stop comes back to an address that we made. Its token says which outbox row it is about and proves that we
-said so: base32(6-byte id, 10-byte tag), lower-case and without padding, 26 characters. One HMAC-SHA-512 of the id gives the tags
-of all purposes, a slice of 80 bits each, because the sender makes them for every copy; a tag of one slot therefore says nothing
-about another, and there is room for six slots.
+said so: 26 characters of base32's alphabet in lower case, ten for the id (6 bytes, RFC 4648) and sixteen for a tag of 80 bits. One
+HMAC-SHA-512 of the id gives the tags of all purposes, because the sender makes them for every copy: 64 octets, of each the lower five
+bits, are four tags. A tag of one slot therefore says nothing about another.
 
 Mail servers fold the case of local parts, so case is never meaning here. A token is read only in its one canonical spelling: the two
-bits that base32 leaves over must be zero. Whatever is foreign, altered, truncated or of another purpose is None, without a reason.
+bits that an id leaves over must be zero. Whatever is foreign, altered, truncated or of another purpose is None, without a reason.
 Keys are at least 32 bytes; the newest makes, each of the list opens, and the time it takes does not tell which one did.
 """
 
@@ -15,21 +15,19 @@ import re
 from base64 import b32decode
 from enum import IntEnum
 from functools import lru_cache
-from struct import Struct
 from typing import Final, NamedTuple
 
 MIN_KEY: Final = 32
 TOKEN_LENGTH: Final = 26
 
 _ID_BYTES: Final = 6
-_TAG: Final = Struct(">IIH")  # 10 bytes
+_ID_LENGTH: Final = 10
 # The links' key also makes other things; this prefix keeps their messages apart.
 _LABEL: Final = b"mailgate return path "
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
-# Digits of base 1024, small enough a table to stay near the processor. The first 40 bits of the id are four of them, which all tokens of a
-# row share; its other 8, the tag and two zero bits are nine.
-_PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # digits of base 1024
+_BY_LOWER_BITS: Final = _ALPHABET.encode() * 8
 
 _SHAPE: Final = re.compile(r"[A-Za-z2-7]{26}")
 
@@ -41,9 +39,6 @@ class Slot(IntEnum):
     RECEIPT = 1
     STOP = 2
     MESSAGE_ID = 3
-
-
-_TAGGED: Final = len(Slot) * _TAG.size
 
 
 class Tokens(NamedTuple):
@@ -64,17 +59,10 @@ def tokens(key: bytes, id: int) -> Tokens:  # noqa: A002  # the one word for it,
         raise ValueError(f"a key for return paths has at least {MIN_KEY} bytes")
     keyed = _keyed(key).copy()
     keyed.update(id.to_bytes(_ID_BYTES, "big"))
-    digest = keyed.digest()
-    pairs, upper, lower = _PAIRS, id >> 8, (id & 0xFF) << 2
-    head = f"{pairs[upper >> 30]}{pairs[upper >> 20 & 1023]}{pairs[upper >> 10 & 1023]}{pairs[upper & 1023]}"
-    # A tag comes in three numbers, because small integers are several times as fast to take apart.
-    return Tokens._make(
-        [
-            f"{head}{pairs[lower | a >> 30]}{pairs[a >> 20 & 1023]}{pairs[a >> 10 & 1023]}{pairs[a & 1023]}"
-            f"{pairs[b >> 22]}{pairs[b >> 12 & 1023]}{pairs[b >> 2 & 1023]}{pairs[(b & 3) << 8 | c >> 8]}{pairs[(c & 255) << 2]}"
-            for a, b, c in _TAG.iter_unpack(digest[:_TAGGED])
-        ]
-    )
+    pairs = _PAIRS
+    head = f"{pairs[id >> 38]}{pairs[id >> 28 & 1023]}{pairs[id >> 18 & 1023]}{pairs[id >> 8 & 1023]}{pairs[id << 2 & 1023]}"
+    tags = keyed.digest().translate(_BY_LOWER_BITS).decode()
+    return Tokens(head + tags[:16], head + tags[16:32], head + tags[32:48], head + tags[48:])
 
 
 @lru_cache(maxsize=8)  # all keys of a gate; a copy costs half as much as beginning anew
@@ -88,7 +76,7 @@ def open_token(keys: tuple[bytes, ...], slot: Slot, token: str) -> int | None:
     if _SHAPE.fullmatch(token) is None:
         return None
     spelt = token.lower()
-    outbox_id = int.from_bytes(b32decode(token.upper() + "======")[:_ID_BYTES], "big")
+    outbox_id = int.from_bytes(b32decode(token[:_ID_LENGTH].upper() + "======"), "big")
     # No early end: which key it was, or how much of the tag was right, must not show in the time.
     matches = [hmac.compare_digest(tokens(key, outbox_id)[slot], spelt) for key in keys]
     return outbox_id if any(matches) else None

@@ -92,7 +92,7 @@ class Marks:
         match outcome:
             case Accepted(code=code, text=text):
                 event = Event.ACCEPT
-                mark = Mark(id=row.id, phase=Phase.EOD, code=code, enhanced=enhanced_of(text), text=text)
+                mark = Mark(row.id, Phase.EOD, code, enhanced_of(text), text)
             case Refused():
                 event = Event.REFUSE
                 mark = Mark(

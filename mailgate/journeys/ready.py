@@ -53,12 +53,12 @@ class Ready:
 
     def take(self) -> Copy | None:
         """The most urgent copy, if the window has a place for it."""
+        if self._marks.is_full:
+            return None
         for jobs in self._by_lane.values():
-            while jobs and not self._marks.is_full:
+            while jobs:
                 row, copy = jobs.popleft()
-                self.supply -= 1
-                if self.supply == self._low:
-                    self._on_low()
+                self.missed()
                 if row.expires_at > self._clock.now():
                     self._marks.take_off(row)
                     return copy

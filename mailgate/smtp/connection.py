@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         machine = self._machine
-        octets = machine.receive(data, unsent=machine.is_at_content and self._transport.get_write_buffer_size() > 0)
+        octets = machine.receive(data, unsent=self._transport.get_write_buffer_size() > 0)
         if machine.ended:
             self._settle()
         if octets:

@@ -109,7 +109,7 @@ class SmtpRelay:
 
     def _next(self) -> Copy | None:
         """The next copy that may go out now."""
-        if self._source is None or self._closing or self._is_paced():
+        if self._source is None or self._closing or (self._pace is not None and self._is_paced(self._pace)):
             return None
         while (copy := self._source.take()) is not None:
             if is_spec(copy.sender) and is_spec(copy.recipient):
@@ -119,11 +119,9 @@ class SmtpRelay:
             self.ended(copy, _NOT_OURS)
         return None
 
-    def _is_paced(self) -> bool:
+    def _is_paced(self, pace: Pace) -> bool:
         """It is too early for one more. Then we look again when it is not."""
-        if self._pace is None:
-            return False
-        wait_s = self._pace.wait_s(self._loop.time())
+        wait_s = pace.wait_s(self._loop.time())
         if wait_s and self._pacing is None:
             self._pacing = self._loop.call_later(wait_s, self._look_again)
         return wait_s > 0
