@@ -3,8 +3,8 @@
 The relay takes copies by itself as its connections come free, and says what became of each (ready.py). Three tasks do the rest:
 - one *unfolds*: it lets broadcasts expand and end;
 - one *feeds*: it claims what is due one batch ahead of the wire, and has its copies made (feed.py);
-- one *marks*: what has become of rows is committed, one batch after the other. A COMMIT costs as much as ten marks, so it waits for a third
-  of the window to come together, five milliseconds at most (marks.py).
+- one *marks*: what has become of rows is committed, one batch after the other. A COMMIT costs as much as sixty marks, so it waits for three
+  quarters of the window to come together, five milliseconds at most (marks.py).
 
 Rules:
 - A copy is in flight from its first byte until its mark is committed, and at most `window` copies are: a kill duplicates no more.

@@ -51,7 +51,7 @@ class Marks:
         self._in_flight: dict[int, Claimed] = {}
         self._window = window
         self._results: list[_Result] = []
-        self._worth_it = max(1, window // 3)
+        self._worth_it = max(1, window * 3 // 4)
         self.some = asyncio.Event()
         self.many = asyncio.Event()
         self.drained = False
