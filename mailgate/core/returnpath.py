@@ -1,20 +1,20 @@
 """Return paths: the keyed tokens in the addresses and Message-IDs of our own mail.
 
 A bounce, a receipt or a stop comes back to an address that we made. Its token says which outbox row it is about and proves that we
-said so: 26 characters of base32's alphabet in lower case, ten for the id (6 bytes, RFC 4648) and sixteen for a tag of 80 bits. One
-HMAC-SHA-512 of the id gives the tags of all purposes, because the sender makes them for every copy: 64 octets, of each the lower five
-bits, are four tags. A tag of one slot therefore says nothing about another.
+said so: 26 characters of base32's alphabet in lower case, ten for the id (6 bytes, RFC 4648) and sixteen for a tag of 80 bits. One keyed
+BLAKE2b (RFC 7693) of the id gives the tags of all purposes, because the sender makes them for every copy: 64 octets, of each the lower
+five bits, are four tags. A tag of one slot therefore says nothing about another.
 
 Mail servers fold the case of local parts, so case is never meaning here. A token is read only in its one canonical spelling: the two
 bits that an id leaves over must be zero. Whatever is foreign, altered, truncated or of another purpose is None, without a reason.
-Keys are at least 32 bytes; the newest makes, each of the list opens, and the time it takes does not tell which one did.
+Keys have 32 to 64 bytes; the newest makes, each of the list opens, and the time it takes does not tell which one did.
 """
 
 import hmac
 import re
 from base64 import b32decode
 from enum import IntEnum
-from functools import lru_cache
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 MIN_KEY: Final = 32
@@ -22,8 +22,8 @@ TOKEN_LENGTH: Final = 26
 
 _ID_BYTES: Final = 6
 _ID_LENGTH: Final = 10
-# The links' key also makes other things; this prefix keeps their messages apart.
-_LABEL: Final = b"mailgate return path "
+# The links' key also makes other things; this keeps their messages apart.
+_PERSON: Final = b"mailgate returns"
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # digits of base 1024
@@ -54,21 +54,14 @@ class Tokens(NamedTuple):
 
 
 def tokens(key: bytes, id: int) -> Tokens:  # noqa: A002  # the one word for it, in tables and records too
-    """All tokens of the outbox row `id` (below 2**48) by one HMAC; a key under 32 bytes is a ValueError."""
+    """All tokens of the outbox row `id` (below 2**48) by one keyed digest; a key under 32 bytes is a ValueError."""
     if len(key) < MIN_KEY:
         raise ValueError(f"a key for return paths has at least {MIN_KEY} bytes")
-    keyed = _keyed(key).copy()
-    keyed.update(id.to_bytes(_ID_BYTES, "big"))
     pairs = _PAIRS
     head = f"{pairs[id >> 38]}{pairs[id >> 28 & 1023]}{pairs[id >> 18 & 1023]}{pairs[id >> 8 & 1023]}{pairs[id << 2 & 1023]}"
-    tags = keyed.digest().translate(_BY_LOWER_BITS).decode()
+    digest = blake2b(id.to_bytes(_ID_BYTES, "big"), key=key, person=_PERSON).digest()
+    tags = digest.translate(_BY_LOWER_BITS).decode()
     return Tokens(head + tags[:16], head + tags[16:32], head + tags[32:48], head + tags[48:])
-
-
-@lru_cache(maxsize=8)  # all keys of a gate; a copy costs half as much as beginning anew
-def _keyed(key: bytes) -> hmac.HMAC:
-    """What the tags of all rows begin with."""
-    return hmac.new(key, _LABEL, "sha512")
 
 
 def open_token(keys: tuple[bytes, ...], slot: Slot, token: str) -> int | None:

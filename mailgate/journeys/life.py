@@ -19,7 +19,7 @@ from mailgate.store.db import Db, Row, Statements, Tx
 
 log = structlog.get_logger()
 
-EXPANSION_CHUNK: Final = 300
+EXPANSION_CHUNK: Final = 600
 _LONGEST_TURN: Final = MINUTE
 
 

@@ -69,9 +69,9 @@ class Ready:
         """What became of a copy."""
         row = self._marks.in_flight(copy.id)
         assert row is not None
-        if outcome is CUT:
-            self._marks.ended(row, Event.RELEASE)
-        elif isinstance(outcome, Deferred) and outcome.phase is Phase.INTERNAL:
-            self._marks.stumbled(row, outcome.text)
-        else:
+        if not isinstance(outcome, Deferred) or outcome.phase is not Phase.INTERNAL:
             self._marks.answered(row, outcome)
+        elif outcome is CUT:
+            self._marks.ended(row, Event.RELEASE)
+        else:
+            self._marks.stumbled(row, outcome.text)

@@ -1,7 +1,7 @@
 """Writing: claimed rows become copies. Links, texts and names are looked up and made at this moment, so that none lies in the database.
 
-A broadcast is prepared once and kept while its rows come; a row of its own costs opening one address, one HMAC and a join. What a single
-letter says is found by singles.py.
+A broadcast is prepared once and kept while its rows come; a row of its own costs opening one address, one keyed digest and a join. What a
+single letter says is found by singles.py.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-import hmac
+import hashlib
 from base64 import b32encode
 
 import pytest
@@ -22,7 +22,7 @@ def test_a_token_opens_to_its_id_under_the_old_and_the_new_key(outbox_id: int, s
 def test_a_token_is_the_id_in_base32_and_a_tag_of_the_lower_bits_of_sixteen_octets(outbox_id: int, slot: Slot) -> None:
     token = tokens(NEW, outbox_id)[slot]
     packed = outbox_id.to_bytes(6, "big")
-    digest = hmac.digest(NEW, b"mailgate return path " + packed, "sha512")
+    digest = hashlib.blake2b(packed, key=NEW, person=b"mailgate returns").digest()
     tag = "".join("abcdefghijklmnopqrstuvwxyz234567"[octet % 32] for octet in digest[slot * 16 : slot * 16 + 16])
     assert token == b32encode(packed).decode("ascii").rstrip("=").lower() + tag
     assert len(token) == TOKEN_LENGTH
@@ -95,7 +95,7 @@ def test_without_keys_nothing_opens() -> None:
 
 
 def test_a_token_is_the_same_every_time_so_mails_out_there_stay_readable() -> None:
-    assert tokens(OLD, 1)[Slot.BOUNCE] == "aaaaaaaaaeus63mnb2c6dm5svw"
+    assert tokens(OLD, 1)[Slot.BOUNCE] == "aaaaaaaaaejcl4chdoagzsfpdy"
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 31])
