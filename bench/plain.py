@@ -1,15 +1,13 @@
-"""The same outbox by plain aiosmtplib, in a process of its own: `python -m bench.plain FOLDER PORT`.
+"""The same outbox by plain aiosmtplib, in a process of its own: `python -m bench.plain FOLDER PORT {uvloop|asyncio}`.
 
 The sender is the program's own, with all that it promises: claims ahead of the wire, copies from prepared segments, at most a window of
-copies that are out and not marked, uvloop. Only the relay is another: what a good programmer writes first, a task for each of 16
-connections that stay open, which takes a copy and awaits `sendmail`. It says how many seconds it took from the confirmation to the last
-mark committed.
+copies that are out and not marked. Only the relay is another: what a good programmer writes first, a task for each of 16 connections that
+stay open, which takes a copy and awaits `sendmail`. It runs on the loop that we run on, or on asyncio's own, as it comes. Told to, it
+confirms the broadcast and says when that was; who started it looks on.
 """
 
 import asyncio
 import sys
-import time
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +15,10 @@ import aiosmtplib
 import uvloop
 
 from bench.gate import confirm
-from bench.gates import Folder, Watch
-from bench.processes import LOOPBACK, say
+from bench.gates import Folder
+from bench.processes import LOOPBACK, commands, say
 from mailgate import logs, wiring
+from mailgate.core.instants import SECOND
 from mailgate.core.relay import Accepted, Source
 from mailgate.footing import open_footing
 from mailgate.journeys.deliver import Sender
@@ -31,16 +30,17 @@ CONNECTIONS: Final = 16
 
 
 class PlainRelay:
-    """A relay (core.relay.Relay) of tasks round aiosmtplib's client."""
+    """A relay (core.relay.Relay) of tasks round aiosmtplib's client. What goes wrong ends the group, and with it the process."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, group: asyncio.TaskGroup) -> None:
         self._port = port
+        self._group = group
         self._nudged = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.octets = self.copies = 0
 
     def start(self, source: Source) -> None:
-        self._tasks = [asyncio.create_task(self._send(source)) for _ in range(CONNECTIONS)]
+        self._tasks = [self._group.create_task(self._send(source)) for _ in range(CONNECTIONS)]
+        say()
 
     def nudge(self) -> None:
         self._nudged.set()
@@ -58,16 +58,14 @@ class PlainRelay:
                     await self._nudged.wait()
                 _, text = await smtp.sendmail(copy.sender, [copy.recipient], copy.content)
                 source.done(copy, Accepted(code=250, text=text))
-                self.octets += len(copy.content)
-                self.copies += 1
 
 
 async def _work(folder: Folder, port: int) -> None:
-    async with open_footing(folder.settings(), MAIL_KEYS) as footing:
-        relay, stop = PlainRelay(port), asyncio.Event()
+    stop = asyncio.Event()
+    async with open_footing(folder.settings(), MAIL_KEYS) as footing, asyncio.TaskGroup() as group:
         sender = Sender(
             db=footing.db,
-            relay=relay,
+            relay=PlainRelay(port, group),
             writer=wiring.writing_of(footing, AddressVault(footing.keys, footing.dice)),
             expander=Expander(db=footing.db, clock=footing.clock),
             clock=footing.clock,
@@ -75,19 +73,15 @@ async def _work(folder: Folder, port: int) -> None:
             window=footing.settings.relay.window,
         )
         tune_interpreter()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(sender.run(stop))
-            begun = time.perf_counter()
-            await confirm(footing)
+        group.create_task(sender.run(stop))
+        async for _ in commands():
+            say(confirmed_at=await confirm(footing) / SECOND)
             sender.wake()
-            with closing(Watch(folder)) as watch:
-                while not watch.owes_nothing():  # noqa: ASYNC110  no event tells of a COMMIT
-                    await asyncio.sleep(0.01)
-            say(took_s=time.perf_counter() - begun, copies=relay.copies, octets=relay.octets / relay.copies)
-            stop.set()
+        stop.set()
 
 
 if __name__ == "__main__":
     logs.configure()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    loops = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    with asyncio.Runner(loop_factory=loops[sys.argv[3]]) as runner:
         runner.run(_work(Folder(Path(sys.argv[1])), int(sys.argv[2])))

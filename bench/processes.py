@@ -16,7 +16,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final  # Any: what a JSON line holds
+from typing import Any, Final, NoReturn  # Any: what a JSON line holds
 
 LOOPBACK: Final = "127.0.0.1"
 _PATIENCE_S: Final = 30.0
@@ -95,6 +95,11 @@ class Worker:
     def pid(self) -> int:
         return self._process.pid
 
+    def check(self) -> None:
+        """Raise Failed if it has ended."""
+        if self._process.returncode is not None:
+            self._fail()
+
     def tell(self, line: str) -> None:
         """Say a line to it."""
         assert self._process.stdin is not None
@@ -106,9 +111,12 @@ class Worker:
         async with asyncio.timeout(within_s):
             line = await self._process.stdout.readline()
         if not line:
-            raise Failed(f"a worker of the bench broke off: {self._log.read_text(errors='replace')[-800:]}")
+            self._fail()
         said: dict[str, Any] = json.loads(line)
         return said
+
+    def _fail(self) -> NoReturn:
+        raise Failed(f"a worker of the bench broke off: {self._log.read_text(errors='replace')[-800:]}")
 
     async def ask(self, line: str) -> dict[str, Any]:
         """Say a line and hear the answer."""

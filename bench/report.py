@@ -10,7 +10,7 @@ from bench.machine import Machine
 from bench.rounds import OTHERS, Played
 from bench.verdicts import Verdict, verdicts
 
-SENDING = ("source", "drain", "overlapped", "signed", "plain", "postfix")
+SENDING = ("source", "drain", "overlapped", "signed", "plain", "as_it_comes", "postfix")
 TAKING = ("takes", "takes_and_sends", "postfix_takes", "postfix_source")
 OURS = ("drain", "overlapped", "signed", "takes", "takes_and_sends")
 

@@ -120,6 +120,7 @@ _ADDRESS_LIKE: Final = re.compile(
 )
 # A path without `@`. Empty brackets stay: KDDI says by them that a filter refused, not that the address is gone.
 _PATH_LIKE: Final = re.compile(r"<[^<>]{1,300}>")
+_WORTH_A_LOOK: Final = re.compile(r"[@＠﹫<]|%40")
 # Nearly every reply is a plain 250: printing ASCII without `%`, `<` and `@`, its words one blank apart.
 _PLAIN: Final = re.compile(r"[!-$&-;=>?A-~]+(?: [!-$&-;=>?A-~]+)*+")
 # Far more than is kept, and a bound on the work that a foreign text can make.
@@ -142,8 +143,10 @@ def masked(text: str, *, about: str = "") -> str:
     kept = text[:_LOOKED_AT]
     is_plain = _PLAIN.fullmatch(kept) is not None
     if not is_plain:
-        kept = "".join([char if char.isprintable() else " " for char in kept])
-        kept = _PATH_LIKE.sub("<***>", _ADDRESS_LIKE.sub("***", kept))
+        if not kept.isprintable():
+            kept = "".join([char if char.isprintable() else " " for char in kept])
+        if _WORTH_A_LOOK.search(kept):
+            kept = _PATH_LIKE.sub("<***>", _ADDRESS_LIKE.sub("***", kept))
     local = about.rpartition("@")[0]
     if len(local) >= _SHORTEST_LOCAL and local.lower() in kept.lower():
         kept = re.sub(re.escape(local), "***", kept, flags=re.IGNORECASE)

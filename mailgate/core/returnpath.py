@@ -57,9 +57,9 @@ def tokens(key: bytes, id: int) -> Tokens:  # noqa: A002  # the one word for it,
     """All tokens of the outbox row `id` (below 2**48) by one keyed digest; a key under 32 bytes is a ValueError."""
     if len(key) < MIN_KEY:
         raise ValueError(f"a key for return paths has at least {MIN_KEY} bytes")
-    pairs = _PAIRS
+    packed, pairs = id.to_bytes(_ID_BYTES, "big"), _PAIRS
     head = f"{pairs[id >> 38]}{pairs[id >> 28 & 1023]}{pairs[id >> 18 & 1023]}{pairs[id >> 8 & 1023]}{pairs[id << 2 & 1023]}"
-    digest = blake2b(id.to_bytes(_ID_BYTES, "big"), key=key, person=_PERSON).digest()
+    digest = blake2b(packed, key=key, person=_PERSON).digest()
     tags = digest.translate(_BY_LOWER_BITS).decode()
     return Tokens(head + tags[:16], head + tags[16:32], head + tags[32:48], head + tags[48:])
 
