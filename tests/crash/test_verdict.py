@@ -147,6 +147,21 @@ def test_what_the_sink_took_wrongly_is_found(case: Case, spoil: Callable[[Record
     assert any(fault in found for found in case.judged().faults)
 
 
+def _bounced(case: Case) -> int:
+    """The number of the copy that bounced first."""
+    return next(number for number, taken in enumerate(case.record.copies) if taken.message_id in case.promises.bounced)
+
+
+def test_a_copy_whose_answer_was_lost_may_bounce(case: Case) -> None:
+    case.record.answered.discard(case.record.copies[_bounced(case)].number)
+    assert case.judged().faults == []
+
+
+def test_what_bounced_without_a_copy_is_found(case: Case) -> None:
+    del case.record.copies[_bounced(case)]
+    assert any("bounced, and the sink has no copy of it" in found for found in case.judged().faults)
+
+
 def test_as_many_copies_as_the_window_may_go_out_again_after_a_kill(case: Case) -> None:
     case.record.copies += [replace(taken, epoch=1) for taken in case.record.copies[:64]]
     verdict = case.judged()
