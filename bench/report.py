@@ -65,7 +65,7 @@ def _conditions(run: Run) -> str:
         f"- {machine.processor}, {machine.cores} cores that run everything, sink included; {machine.memory_gib:.0f} GiB; {machine.kernel}.",
         f"- Python {machine.python}, SQLite {machine.sqlite}; {machine.filesystem}, an fsync of 4 KB takes {machine.fsync_ms:.2f} ms.",
         f"- {busy if others else ''}Load {run.loads[0]:.1f} before, {run.loads[1]:.1f} after.",
-        f"- Recipients {sizes.city:,}, with RSA and by aiosmtplib {sizes.slow:,}, from afar {sizes.far:,}.",
+        f"- Recipients {sizes.city:,}, with RSA {sizes.slow:,}, from afar {sizes.far:,}.",
         f"- Mails in Postfix's queue {sizes.queue:,}, visitors {sizes.visitors:,}.",
     ]
     return "\n".join(lines)
