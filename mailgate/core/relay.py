@@ -120,6 +120,7 @@ _ADDRESS_LIKE: Final = re.compile(
 )
 # A path without `@`. Empty brackets stay: KDDI says by them that a filter refused, not that the address is gone.
 _PATH_LIKE: Final = re.compile(r"<[^<>]{1,300}>")
+# Without one of these there is neither.
 _WORTH_A_LOOK: Final = re.compile(r"[@＠﹫<]|%40")
 # Nearly every reply is a plain 250: printing ASCII without `%`, `<` and `@`, its words one blank apart.
 _PLAIN: Final = re.compile(r"[!-$&-;=>?A-~]+(?: [!-$&-;=>?A-~]+)*+")

@@ -83,7 +83,7 @@ class Feed:
         return bool(rows) and self._has_room
 
     def nudge(self) -> None:
-        """The relay may find something to take."""
+        """The relay may find something to take. A fault of its own must not count against the rows that are being written just now."""
         try:
             self._nudge_relay()
         except Exception as error:  # noqa: BLE001  it looks again at the next nudge

@@ -35,6 +35,9 @@ class Ready:
 
     def missed(self) -> None:
         """Of one of them there is no copy."""
+        self._one_less()
+
+    def _one_less(self) -> None:
         self.supply -= 1
         if self.supply == self._low:
             self._on_low()
@@ -58,7 +61,7 @@ class Ready:
         for jobs in self._by_lane.values():
             while jobs:
                 row, copy = jobs.popleft()
-                self.missed()
+                self._one_less()
                 if row.expires_at > self._clock.now():
                     self._marks.take_off(row)
                     return copy
