@@ -175,11 +175,14 @@ class Traffic:
     # What comes back
 
     async def _answers(self) -> None:
-        """Bounces, receipts by reply, and a press of the button, for copies of this round."""
+        """Bounces, receipts by reply, and a press of the button, each for another copy of this round."""
         begun = len(self._record.copies)
+        chosen: set[str] = set()  # Message-IDs
         for wanted, act in ((40, self.bounce), (80, self.read), (200, self.press), (300, self.bounce), (400, self.read)):
             await self._record.until(lambda wanted=wanted: len(self._copies(begun)) > wanted)  # type: ignore[misc]  # bound now, not later
-            await act(self._dice.choice(self._copies(begun)))
+            copy = self._dice.choice([copy for copy in self._copies(begun) if copy.message_id not in chosen])
+            chosen.add(copy.message_id)
+            await act(copy)
 
     def _copies(self, since: int) -> list[Copy]:
         """Copies of broadcasts: staff and those who are just joining get other mails, too."""
